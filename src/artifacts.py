@@ -1,0 +1,194 @@
+"""What lies on disk between build and serve: the model card and the index manifest.
+
+Both are JSON written by the build and read by the server. The fingerprint ties an index to the model, the splitter and
+the Chroma version it was built with, because a mere dimension check does not catch the wrong model. Nothing heavy is
+imported here.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Self
+
+from src.errors import ArtifactError, IndexCorrupt, IndexMismatch, IndexMissing, ModelMissing
+
+SCHEMA_VERSION = 1
+CHROMA_DIR = "chroma_db"
+LEXICAL_FILE = "lexical.sqlite3"
+MANIFEST_FILE = "manifest.json"
+MODEL_CARD_FILE = "model_card.json"
+MODEL_FILE = "model.onnx"
+MODEL_DATA_FILE = "model.onnx.data"
+TOKENIZER_FILE = "tokenizer.json"
+COLLECTION = "passages"
+
+REBUILD = "Run ./run.sh build to rebuild the index."
+EXPORT = "Run python build_embeddings.py --export-model to make it again, or restore data/model from git."
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """The exported embedding model: `data/model/model_card.json`.
+
+    The ONNX graph takes `input_ids` and `attention_mask` (int64, batch x tokens) and gives `sentence_embedding`
+    (float32, batch x dimension), pooled and normalised inside the graph.
+
+    Args:
+        name: the sentence-transformers name, such as `sentence-transformers/all-MiniLM-L6-v2`.
+        revision: commit or version of the weights.
+        max_tokens: the model's window, special tokens included.
+        pooling: `mean`, `cls`, ...; for people, the graph does it.
+        files: SHA-256 in hex of each file beside the card, by name.
+        fidelity: what the export measured against sentence-transformers, by measure.
+    """
+
+    name: str
+    revision: str
+    licence: str
+    attribution: str
+    dimension: int
+    max_tokens: int
+    pooling: str
+    normalised: bool
+    quantisation: str
+    files: dict[str, str]
+    fidelity: dict[str, float]
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of what decides an embedding: the files' own hashes and the window."""
+        return _digest({"files": self.files, "max_tokens": self.max_tokens, "dimension": self.dimension})
+
+    @classmethod
+    def load(cls, model_dir: Path) -> Self:
+        """Read the card and see that each file it names is there.
+
+        Raises:
+            ModelMissing: no card, an unreadable one, or a file of it is missing.
+        """
+        path = model_dir / MODEL_CARD_FILE
+        if not path.is_file():
+            raise ModelMissing(f"No embedding model in {model_dir}: {MODEL_CARD_FILE} is missing. {EXPORT}")
+        card = cls(**_read_json(path, {field.name for field in fields(cls)}, ModelMissing, EXPORT))
+        missing = [name for name in card.files if not (model_dir / name).is_file()]
+        if missing:
+            raise ModelMissing(f"The embedding model in {model_dir} lacks {', '.join(missing)}. {EXPORT}")
+        return card
+
+    def save(self, model_dir: Path) -> None:
+        """Write the card beside the model's files."""
+        _write_json(model_dir / MODEL_CARD_FILE, asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What an index holds and what it was built with: `data/index/manifest.json`.
+
+    Args:
+        model_name, model_fingerprint: of the `ModelCard` that embedded it.
+        splitter: the splitter's name and settings in one line.
+        chroma_version: the index is opened with the very same version.
+        document_hashes: SHA-256 of each document's file, by path.
+        embeddings_sha256: of the embeddings in chunk order, float32 rows; what `verify` checks.
+        relevance_floor: score of `src/rag/relevance.py` under which the documents do not answer a question; None: its
+            default.
+        skipped: why each unread file was left out, by path.
+        file_bytes: size of each file of the index, by name: a file cut short can crash the engine that maps it.
+    """
+
+    schema_version: int
+    model_name: str
+    model_fingerprint: str
+    dimension: int
+    space: str
+    splitter: str
+    chroma_version: str
+    documents: int
+    chunks: int
+    document_hashes: dict[str, str]
+    embeddings_sha256: str
+    relevance_floor: float | None
+    skipped: dict[str, str]
+    file_bytes: dict[str, int]
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of everything that decides an answer's ingredients; a cache key, and what `/ready` shows."""
+        return _digest(asdict(self))
+
+    @classmethod
+    def load(cls, index_dir: Path) -> Self:
+        """Read the manifest and see that the files it stands for are there.
+
+        Raises:
+            IndexMissing: there is no index at all.
+            IndexCorrupt: a part of it is missing or unreadable.
+        """
+        path = index_dir / MANIFEST_FILE
+        if not path.is_file():
+            if (index_dir / CHROMA_DIR).exists() or (index_dir / LEXICAL_FILE).exists():
+                raise IndexCorrupt(f"The index in {index_dir} is half-written: {MANIFEST_FILE} is missing. {REBUILD}")
+            raise IndexMissing(f"No index in {index_dir}. {REBUILD}")
+        manifest = cls(**_read_json(path, {field.name for field in fields(cls)}, IndexCorrupt, REBUILD))
+        for part in (CHROMA_DIR, LEXICAL_FILE):
+            if not (index_dir / part).exists():
+                raise IndexCorrupt(f"The index in {index_dir} is half-written: {part} is missing. {REBUILD}")
+        found = measure_files(index_dir)
+        for name, size in manifest.file_bytes.items():
+            if found.get(name) != size:
+                message = f"{name} in {index_dir} has {found.get(name, 0)} bytes, the manifest says {size}."
+                raise IndexCorrupt(f"{message} {REBUILD}")
+        return manifest
+
+    def save(self, index_dir: Path) -> None:
+        """Write the manifest; the build does this last."""
+        _write_json(index_dir / MANIFEST_FILE, asdict(self))
+
+    def require_match(self, card: ModelCard) -> None:
+        """Refuse an index that other parts built than the ones that would serve it.
+
+        Raises:
+            IndexMismatch: naming what differs and the command that cures it.
+        """
+        chroma_version = metadata.version("chromadb")
+        pairs = {
+            "index format": (self.schema_version, SCHEMA_VERSION),
+            "embedding model": (self.model_fingerprint, card.fingerprint),
+            "chromadb": (self.chroma_version, chroma_version),
+        }
+        for what, (built, here) in pairs.items():
+            if built != here:
+                names = f" ({self.model_name} / {card.name})" if what == "embedding model" else ""
+                raise IndexMismatch(f"The index was built with {what} {built}, but {here} is here{names}. {REBUILD}")
+
+
+def measure_files(index_dir: Path) -> dict[str, int]:
+    """Measure every file of an index but the manifest, in bytes, by name."""
+    files = (path for path in index_dir.rglob("*") if path.is_file() and path.name != MANIFEST_FILE)
+    return {path.name: path.stat().st_size for path in files}
+
+
+def sha256_of(path: Path) -> str:
+    """Hash a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _read_json(path: Path, names: set[str], error: type[ArtifactError], cure: str) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise error(f"{path} cannot be read ({exc}). {cure}") from exc
+    if not isinstance(value, dict) or set(value) != names:
+        raise error(f"{path} is not of this version: its keys differ. {cure}")
+    return value
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")

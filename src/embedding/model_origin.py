@@ -1,0 +1,73 @@
+"""Where a model comes from: its revision and its licence, which the exported copy must carry on."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from src.artifacts import sha256_of
+from src.embedding.sentence_transformers_encoder import full_name, locate_model
+
+UNKNOWN_LICENCE = "unknown"
+WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
+LICENCES = Path(__file__).with_name("licences")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOrigin:
+    """What the model card says of the original.
+
+    Args:
+        name: the hub's name, or the folder's name for a model of one's own.
+        revision: the hub's commit; for a folder the hash of its weights.
+        licence: in the hub's spelling, such as `apache-2.0`.
+    """
+
+    name: str
+    revision: str
+    licence: str
+    attribution: str
+
+    @classmethod
+    def find(cls, name_or_path: str) -> Self:
+        """Look at the folder or the local cache of a model that has just been loaded."""
+        folder = Path(locate_model(name_or_path))
+        if folder.is_dir():
+            is_own = Path(name_or_path).is_dir()
+            name = folder.resolve().name if is_own else full_name(name_or_path)
+            return cls._describe(name, _hash_weights(folder), folder / "README.md", is_public=not is_own)
+        from huggingface_hub import hf_hub_download
+
+        name = full_name(name_or_path)
+        config = Path(hf_hub_download(name, "config.json"))
+        with suppress(OSError):  # the cache alone may lack it, and some models have none
+            hf_hub_download(name, "README.md")
+        return cls._describe(name, config.parent.name, config.with_name("README.md"), is_public=True)
+
+    @classmethod
+    def _describe(cls, name: str, revision: str, readme: Path, *, is_public: bool) -> Self:
+        where = f"https://huggingface.co/{name}" if is_public else "a folder of one's own"
+        attribution = f"{name}, from {where}; changed: converted to ONNX and quantised to int8 by this project"
+        return cls(name, revision, _read_licence(readme), attribution)
+
+    def write_licence(self, model_dir: Path) -> None:
+        """Write NOTICE, and the licence's text where it asks to be passed on and is at hand."""
+        notice = f"{self.attribution}.\nRevision: {self.revision}\nLicence: {self.licence}\n"
+        (model_dir / "NOTICE").write_text(notice, encoding="utf-8")
+        text = LICENCES / f"{self.licence}.txt"
+        if text.is_file():
+            (model_dir / "LICENSE").write_bytes(text.read_bytes())
+
+
+def _hash_weights(folder: Path) -> str:
+    for path in sorted(path for name in WEIGHT_FILES for path in folder.rglob(name)):
+        return f"{path.name} sha256:{sha256_of(path)}"
+    return "unknown"
+
+
+def _read_licence(readme: Path) -> str:
+    from huggingface_hub import metadata_load
+
+    metadata = metadata_load(readme) if readme.is_file() else None
+    licence = (metadata or {}).get("license")
+    return licence if isinstance(licence, str) else UNKNOWN_LICENCE

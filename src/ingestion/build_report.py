@@ -1,0 +1,66 @@
+"""What a build tells the person at its end, and whether what it built will fit where it is to be served."""
+
+from dataclasses import dataclass
+
+from src.ingestion.loader import Skipped
+
+# The process tree after its first chat on a small index: 94 to 110 MB (PSS, `python -m benchmarks startup`).
+SERVING_BASE_MB = 110
+# Chroma's vectors and graph in memory after the first query: +24 MB at 10,000 chunks, +99 MB at 50,000, measured.
+CHUNK_KB = 2
+# From this share of the limit on, the server saves memory at the expense of its answers.
+COMFORTABLE_SHARE = 0.78
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """One finished build.
+
+    Args:
+        embedded: texts that had to be embedded, passages and sentences; None: the index was already what it should be.
+    """
+
+    documents: int
+    chunks: int
+    sentences: int
+    skipped: tuple[Skipped, ...]
+    embedded: int | None
+    seconds: float
+    index_bytes: int
+    memory_limit_mb: int
+
+    @property
+    def serving_mb(self) -> int:
+        """Predicted memory of the server after its first chat."""
+        return round(SERVING_BASE_MB + self.chunks * CHUNK_KB / 1000)
+
+    @property
+    def will_fit(self) -> bool:
+        """Whether the server will work in NORMAL mode."""
+        return self.serving_mb <= COMFORTABLE_SHARE * self.memory_limit_mb
+
+    def summary(self, *, is_plan: bool = False) -> str:
+        """The report as lines of text; a plan tells what a build would do."""
+        lines = [f"Skipped {item.path}: {item.reason}" for item in self.skipped]
+        lines += [
+            f"Documents    {self.documents:,} read, {len(self.skipped):,} skipped",
+            f"Passages     {self.chunks:,} with {self.sentences:,} sentences",
+            f"{'To embed' if is_plan else 'Embedded':<12} {self._embedded()}",
+            f"Time         {self.seconds:.1f} s",
+        ]
+        if not is_plan:
+            lines.append(f"Index        {self.index_bytes / 1e6:.1f} MB on disk")
+        lines.append(f"Serving      about {self.serving_mb:,} MB of {self.memory_limit_mb:,} MB")
+        if not self.will_fit:
+            room = max(0.0, COMFORTABLE_SHARE * self.memory_limit_mb - SERVING_BASE_MB)
+            most = round(room * 1000 / CHUNK_KB)
+            lines.append(
+                f"Warning: this will not fit. {self.memory_limit_mb} MB serve about {most:,} passages: leave documents "
+                "out, let a Chroma server hold the vectors (CHROMA_URL), or take a larger plan and set MEMORY_LIMIT_MB."
+            )
+        return "\n".join(lines)
+
+    def _embedded(self) -> str:
+        if self.embedded is None:
+            return "nothing: the index is up to date and stays as it is"
+        return f"{self.embedded:,} texts; what is known from before is kept"

@@ -1,0 +1,170 @@
+"""Splits a document into passages that fit the model's window, along its structure.
+
+A passage never crosses a heading; the heading's line belongs to the text after it. What is embedded for a passage is
+`embedding_text`, here and nowhere else.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from src.ingestion.loader import PLAIN_SUFFIXES
+from src.ingestion.outline import Heading, Outline
+from src.ingestion.sentences import Span, find_markdown_sentences, find_plain_sentences, strip_span
+from src.records import Chunk, Document
+
+if TYPE_CHECKING:
+    from semantic_text_splitter import MarkdownSplitter, TextSplitter
+
+# Tokens of a passage's own text; title and section come on top of it and must fit the window with it.
+TARGET_TOKENS = 200
+# A heading path longer than this loses its outermost headings, so that the text keeps most of the window.
+MAX_SECTION_TOKENS = 48
+# Of headings without text of their own, so many tokens go before the next text; more are text themselves.
+MAX_HEADING_RUN_TOKENS = 64
+MIN_CAPACITY_TOKENS = 32
+SPECIAL_TOKENS = 2
+# BERT takes a word of over 100 letters for one token: a wall of base64 would be one passage without this bound.
+MAX_CHUNK_CHARS = 4000
+SECTION_SEPARATOR = " > "
+
+_LEADING_HEADING = re.compile(r"#{1,6}[ \t]+([^\n]*?)[ \t#]*(?:\n+|\Z)")
+
+
+class _Section:
+    """Text under one heading path: `start` is where its headings begin, `body` where their text does."""
+
+    __slots__ = ("body", "end", "path", "start")
+
+    def __init__(self, path: tuple[str, ...], start: int, body: int, end: int) -> None:
+        self.path, self.start, self.body, self.end = path, start, body, end
+
+
+class Chunker:
+    """Splits documents with the model's own tokenizer.
+
+    Args:
+        tokenizer_file: the model's `tokenizer.json`.
+        max_tokens: the model's window, special tokens included.
+    """
+
+    def __init__(self, tokenizer_file: Path, max_tokens: int) -> None:
+        from tokenizers import Tokenizer
+
+        self._tokenizer = Tokenizer.from_file(str(tokenizer_file))
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._window = max_tokens - SPECIAL_TOKENS
+        self._get_splitter = lru_cache(maxsize=256)(self._build_splitter)
+
+    @property
+    def description(self) -> str:
+        """The splitter's name and settings in one line, for the manifest."""
+        from importlib import metadata
+
+        version = metadata.version("semantic-text-splitter")
+        return f"semantic-text-splitter {version}, target {TARGET_TOKENS} tokens, window {self._window}, sections 1"
+
+    def count_tokens(self, text: str) -> int:
+        """Count the tokens of a text, special tokens not included."""
+        return len(self._tokenizer.encode(text, add_special_tokens=False))
+
+    def split(self, document: Document) -> list[Chunk]:
+        """Split a document; the passages come in its order and every letter of it is in one of them."""
+        text = document.text
+        is_plain = PurePosixPath(document.path).suffix.lower() in PLAIN_SUFFIXES
+        if is_plain:
+            sections = [_Section((), 0, 0, len(text))]
+            sentences = find_plain_sentences(text, lines_are_paragraphs=bool(document.page_starts))
+        else:
+            outline = Outline.parse(text)
+            sections = self._sections(text, outline.headings())
+            sentences = find_markdown_sentences(outline)
+        chunks: list[Chunk] = []
+        for section in sections:
+            name = self._section_name(section.path, document.title)
+            for start, end in self._spans(text, section, f"{document.title}\n{name}", is_plain):
+                chunks.append(_chunk(document, len(chunks), name, (start, end), sentences))
+        return chunks
+
+    def _sections(self, text: str, headings: list[Heading]) -> list[_Section]:
+        if not headings:
+            return [_Section((), 0, 0, len(text))]
+        sections = [_Section((), 0, 0, headings[0].start)] if text[: headings[0].start].strip() else []
+        open_headings: list[Heading] = []
+        run_start: int | None = None
+        for heading, following in zip(headings, [*headings[1:], None], strict=True):
+            open_headings = [*(above for above in open_headings if above.level < heading.level), heading]
+            start = heading.start if run_start is None else run_start
+            end = following.start if following else len(text)
+            if text[heading.end : end].strip():
+                path = tuple(above.title for above in open_headings if above.title)
+                sections.append(_Section(path, start, self._body(text, start, heading.end), end))
+                run_start = None
+            elif following is None and sections:
+                sections[-1].end = end
+            elif following is None:
+                sections.append(_Section((), start, start, end))
+            else:
+                run_start = start
+        return sections
+
+    def _body(self, text: str, start: int, end: int) -> int:
+        return end if self.count_tokens(text[start:end]) <= MAX_HEADING_RUN_TOKENS else start
+
+    def _section_name(self, path: tuple[str, ...], title: str) -> str:
+        headings = path[1:] if path and path[0].casefold() == title.casefold() else path
+        limit = min(MAX_SECTION_TOKENS, self._window // 4)
+        while len(headings) > 1 and self.count_tokens(SECTION_SEPARATOR.join(headings)) > limit:
+            headings = headings[1:]
+        return SECTION_SEPARATOR.join(headings)
+
+    def _spans(self, text: str, section: _Section, prefix: str, is_plain: bool) -> Iterator[Span]:
+        head = text[section.start : section.body]
+        room = self._window - self.count_tokens(f"{prefix}\n{head}")
+        splitter = self._get_splitter(max(min(TARGET_TOKENS, room), MIN_CAPACITY_TOKENS), is_plain)
+        pieces = splitter.chunk_indices(text[section.body : section.end])
+        for number, (offset, piece) in enumerate(pieces):
+            start = section.body + offset
+            for part in _bounded(section.start if number == 0 else start, start + len(piece)):
+                left, right = strip_span(text, *part)
+                if left < right:
+                    yield left, right
+
+    def _build_splitter(self, capacity: int, is_plain: bool) -> "MarkdownSplitter | TextSplitter":
+        from semantic_text_splitter import MarkdownSplitter, TextSplitter
+
+        kind = TextSplitter if is_plain else MarkdownSplitter
+        return kind.from_huggingface_tokenizer(self._tokenizer, capacity)
+
+
+def embedding_text(chunk: Chunk) -> str:
+    """What is embedded for a passage: title, section, and its text without the headings they repeat."""
+    known = {chunk.title.casefold(), *chunk.section.casefold().split(SECTION_SEPARATOR)}
+    text = chunk.text
+    while (match := _LEADING_HEADING.match(text)) and match.end() < len(text) and match[1].casefold() in known:
+        text = text[match.end() :]
+    return "\n".join(part for part in (chunk.title, chunk.section, text) if part)
+
+
+def _chunk(document: Document, number: int, section: str, span: Span, sentences: list[Span]) -> Chunk:
+    start, end = span
+    first = bisect_right(sentences, start, key=lambda sentence: sentence[1])
+    inside: list[Span] = []
+    for left, right in sentences[first:]:
+        if left >= end:
+            break
+        left, right = strip_span(document.text, max(left, start), min(right, end))
+        if left < right:
+            inside.append((left - start, right - start))
+    page = bisect_right(document.page_starts, start) if document.page_starts else None
+    return Chunk(f"{document.path}#{number}", document.path, document.title, section, page,
+                 document.text[start:end], start, end, tuple(inside))  # fmt: skip
+
+
+def _bounded(start: int, end: int) -> Iterator[Span]:
+    for left in range(start, end, MAX_CHUNK_CHARS):
+        yield left, min(left + MAX_CHUNK_CHARS, end)

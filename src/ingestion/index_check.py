@@ -1,0 +1,122 @@
+"""Whether an index on disk is whole, is what its manifest says, and finds its own passages."""
+
+import hashlib
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote
+
+from src.artifacts import CHROMA_DIR, LEXICAL_FILE, REBUILD, Manifest, ModelCard, sha256_of
+from src.embedding.embedding_service import EmbeddingService
+from src.errors import ArtifactError, IndexCorrupt, ModelMissing
+from src.ingestion.chunker import embedding_text
+from src.ingestion.corpus import Corpus
+from src.records import Chunk, Filters
+from src.retrieval.chroma_client import load_embeddings
+from src.retrieval.passage_store import PassageStore
+from src.retrieval.vector_store import VectorStore
+
+CANARIES = 20
+# Two passages of one text have one embedding: either may come first.
+_SAME = 1e-4
+
+
+def is_index_of(index_dir: Path, draft: Manifest, corpus: Corpus) -> bool:
+    """Tell whether a build would make the index that is there: same parts, same texts, and not damaged."""
+    try:
+        manifest = Manifest.load(index_dir)
+        known = replace(draft, embeddings_sha256=manifest.embeddings_sha256, file_bytes=manifest.file_bytes,
+                        relevance_floor=manifest.relevance_floor)  # fmt: skip
+        if manifest != known:
+            return False
+        with closing(PassageStore.open(index_dir / LEXICAL_FILE)) as passages:
+            for item in corpus:
+                if passages.get_document(item.document.path) != item.document:
+                    return False
+                if passages.get_chunks_of(item.document.path) != list(item.chunks):
+                    return False
+        check_parts(index_dir, manifest)
+    except ArtifactError:
+        return False
+    return True
+
+
+def verify_index(index_dir: Path, model_dir: Path) -> str:
+    """Check everything that can be checked, and tell it in a sentence.
+
+    Raises:
+        ArtifactError: the first thing that is wrong, and its cure.
+    """
+    manifest = Manifest.load(index_dir)
+    manifest.require_match(ModelCard.load(model_dir))
+    check_parts(index_dir, manifest)
+    asked = check_canaries(index_dir, manifest, model_dir)
+    return (
+        f"The index in {index_dir} is whole: {manifest.documents:,} documents, {manifest.chunks:,} passages, sizes, "
+        f"texts and embeddings as in the manifest; {asked} of {asked} passages find themselves."
+    )
+
+
+def check_parts(index_dir: Path, manifest: Manifest) -> None:
+    """Check both databases, their counts, the documents' hashes and the embeddings against the manifest.
+
+    Raises:
+        IndexCorrupt: naming the first thing that differs.
+    """
+    for path in (index_dir / LEXICAL_FILE, index_dir / CHROMA_DIR / "chroma.sqlite3"):
+        _check_pages(path)
+    with closing(PassageStore.open(index_dir / LEXICAL_FILE)) as passages:
+        hashes = dict(passages.database.query("SELECT path, sha256 FROM documents"))
+        _require(hashes == manifest.document_hashes, f"the documents of {LEXICAL_FILE} are not those of the manifest")
+        chunk_ids = [row[0] for row in passages.database.query("SELECT chunk_id FROM chunks ORDER BY id")]
+        _require(len(chunk_ids) == manifest.chunks, f"{LEXICAL_FILE} holds {len(chunk_ids)} passages")
+    digest = hashlib.sha256()
+    # Chroma has normalised them again; as float16 they are what the build wrote (kept_embeddings.py)
+    for row in load_embeddings(index_dir / CHROMA_DIR, chunk_ids):
+        digest.update(row.astype("float16").astype("float32").tobytes())
+    _require(digest.hexdigest() == manifest.embeddings_sha256, f"the embeddings in {CHROMA_DIR} have changed")
+
+
+def check_canaries(index_dir: Path, manifest: Manifest, model_dir: Path) -> int:
+    """Ask for some passages by their own text; return how many were asked for.
+
+    Raises:
+        IndexCorrupt: one does not find itself.
+        ModelMissing: a file of the model is not what its card says.
+    """
+    card = ModelCard.load(model_dir)
+    for name, expected in card.files.items():
+        if sha256_of(model_dir / name) != expected:
+            raise ModelMissing(f"{model_dir / name} is not the file that the model card names. Restore it from git.")
+    encoder = EmbeddingService.load(model_dir)
+    with (
+        closing(PassageStore.open(index_dir / LEXICAL_FILE)) as passages,
+        closing(VectorStore.open(index_dir, manifest)) as vectors,
+    ):
+        canaries = _choose(passages)
+        for chunk in canaries:
+            found = vectors.search(encoder.embed([embedding_text(chunk)])[0], 5, Filters())
+            nearest = [hit.chunk_id for hit in found if hit.score >= found[0].score - _SAME]
+            _require(chunk.chunk_id in nearest, f"{chunk.chunk_id} is not found by its own text")
+    return len(canaries)
+
+
+def _choose(passages: PassageStore) -> list[Chunk]:
+    ids = [row[0] for row in passages.database.query("SELECT chunk_id FROM chunks ORDER BY id")]
+    return passages.get_chunks(ids[:: -(-len(ids) // CANARIES)])
+
+
+def _check_pages(path: Path) -> None:
+    uri = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
+    try:
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
+            said = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.Error as exc:
+        said = str(exc)
+    _require(said == "ok", f"{path.name} is damaged ({said})")
+
+
+def _require(condition: bool, problem: str) -> None:
+    if not condition:
+        raise IndexCorrupt(f"The index is not whole: {problem}. {REBUILD}")

@@ -1,0 +1,105 @@
+"""Puts a new index in the place of the old one, whole: whatever kills the build, one of the two is there complete."""
+
+import ctypes
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from src.errors import BuildError
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+_NOT_HERE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
+
+
+@contextmanager
+def replacing(index_dir: Path) -> Iterator[Path]:
+    """Give an empty folder beside the index to build into; it becomes the index when the block ends without error.
+
+    A folder that is left empty does not: the old index was good.
+
+    Raises:
+        BuildError: another build is running beside it, or the disk refuses.
+    """
+    index_dir = index_dir.resolve()
+    try:
+        index_dir.parent.mkdir(parents=True, exist_ok=True)
+        with _lock(index_dir.parent):
+            clean_up(index_dir)
+            aside = index_dir.with_name(f".{index_dir.name}-{os.getpid()}")
+            aside.mkdir()
+            try:
+                yield aside
+                if any(aside.iterdir()):
+                    _sync(aside)
+                    _swap_in(aside, index_dir)
+            finally:
+                shutil.rmtree(aside, ignore_errors=True)
+    except OSError as exc:
+        raise BuildError(f"The index cannot be written to {index_dir} ({exc}). The old index is as it was.") from exc
+
+
+def clean_up(index_dir: Path) -> None:
+    """Remove what killed builds left; an old index that one had moved away comes back."""
+    for old in sorted(index_dir.parent.glob(f".{index_dir.name}-old-*")):
+        if not index_dir.exists():
+            old.rename(index_dir)
+    for leftover in index_dir.parent.glob(f".{index_dir.name}-*"):
+        shutil.rmtree(leftover)
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    # A lock on the folder itself needs no file, and the kernel releases it when the process dies.
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise BuildError(f"Another build is writing to {folder}. Wait until it ends, then start again.") from exc
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _swap_in(aside: Path, index_dir: Path) -> None:
+    if not index_dir.exists():
+        aside.rename(index_dir)
+    elif not _exchange(aside, index_dir):
+        old = index_dir.with_name(f".{index_dir.name}-old-{os.getpid()}")
+        index_dir.rename(old)
+        aside.rename(index_dir)
+        shutil.rmtree(old, ignore_errors=True)
+    _sync_one(index_dir.parent)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two folders in one step; False where the system has no such call (it is Linux's)."""
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except AttributeError:
+        return False
+    if renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in _NOT_HERE:
+        return False
+    raise OSError(code, os.strerror(code), str(other))
+
+
+def _sync(folder: Path) -> None:
+    for path in sorted(folder.rglob("*")):
+        _sync_one(path)
+    _sync_one(folder)
+
+
+def _sync_one(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

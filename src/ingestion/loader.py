@@ -1,0 +1,165 @@
+"""From a folder of files to documents, in an order that is always the same. A file that cannot be read is named."""
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from src.errors import BuildError, UnreadableDocument
+from src.ingestion.outline import Outline
+from src.ingestion.readers.csv import read_csv
+from src.ingestion.readers.docx import read_docx
+from src.ingestion.readers.email import read_eml
+from src.ingestion.readers.epub import read_epub
+from src.ingestion.readers.html import read_html
+from src.ingestion.readers.markdown import read_markdown
+from src.ingestion.readers.msg import read_msg
+from src.ingestion.readers.pdf import read_pdf
+from src.ingestion.readers.pptx import read_pptx
+from src.ingestion.readers.reading import Reading
+from src.ingestion.readers.rst import read_rst
+from src.ingestion.readers.text import read_text
+from src.ingestion.readers.xlsx import read_xlsx
+from src.records import Document
+
+READERS: dict[str, Callable[[bytes], Reading]] = {
+    ".md": read_markdown,
+    ".markdown": read_markdown,
+    ".txt": read_text,
+    ".rst": read_rst,
+    ".html": read_html,
+    ".htm": read_html,
+    ".pdf": read_pdf,
+    ".docx": read_docx,
+    ".pptx": read_pptx,
+    ".xlsx": read_xlsx,
+    ".csv": read_csv,
+    ".tsv": read_csv,
+    ".epub": read_epub,
+    ".eml": read_eml,
+    ".msg": read_msg,
+}
+# Formats that give plain text: a `#` or a `-` in them is only that.
+PLAIN_SUFFIXES = frozenset({".txt", ".pdf", ".eml", ".msg"})
+MAX_FILE_BYTES = 50_000_000
+MAX_TITLE_CHARS = 120
+_ANONYMOUS_NAMES = frozenset({"index", "readme"})
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file that is not in the index, and why."""
+
+    path: str
+    reason: str
+
+
+def load_documents(folder: Path) -> Iterator[Document | Skipped]:
+    """Read every file below the folder, sorted by path; hidden files are left out.
+
+    Raises:
+        BuildError: the folder cannot be listed.
+    """
+    for path in list_files(folder):
+        yield path if isinstance(path, Skipped) else load_document(folder, path)
+
+
+def list_files(folder: Path) -> list[str | Skipped]:
+    """List the files below the folder by relative path; links to folders and out of the folder are not followed."""
+    if not folder.is_dir():
+        raise BuildError(
+            f"There is no folder {folder}. Put your documents there, or set DOCUMENTS_DIR to where they are."
+        )
+    found: list[str | Skipped] = []
+    root = folder.resolve()
+    failures: list[OSError] = []
+    for directory, names, files in os.walk(folder, onerror=failures.append):
+        names[:] = [name for name in names if not name.startswith(".")]
+        links = [name for name in names if Path(directory, name).is_symlink()]
+        for name in [*files, *links]:
+            if not name.startswith("."):
+                found.append(_check(Path(directory, name), folder, root))
+    found += [Skipped(_relative(Path(error.filename), folder), f"the folder cannot be listed: {error.strerror}")
+              for error in failures]  # fmt: skip
+    return sorted(found, key=lambda item: item.path if isinstance(item, Skipped) else item)
+
+
+def load_document(folder: Path, path: str) -> Document | Skipped:
+    """Read one file, given by its path relative to the folder."""
+    suffix = PurePosixPath(path).suffix.lower()
+    reader = READERS.get(suffix)
+    if reader is None:
+        return Skipped(path, f"there is no reader for {suffix or 'files without an extension'}; known: {formats()}")
+    try:
+        data = _read_bytes(folder / path)
+        reading = reader(data)
+    except UnreadableDocument as exc:
+        return Skipped(path, str(exc))
+    if not reading.text.strip():
+        return Skipped(path, "it holds no text")
+    title = reading.title or _first_heading(reading.text, suffix) or _title_of_name(path)
+    return Document(
+        path, title[:MAX_TITLE_CHARS].strip(), reading.text, hashlib.sha256(data).hexdigest(), reading.page_starts
+    )
+
+
+def formats() -> str:
+    """The file extensions that can be read, for a message."""
+    return " ".join(READERS)
+
+
+def _check(path: Path, folder: Path, root: Path) -> str | Skipped:
+    relative = _relative(path, folder)
+    if not _is_utf8(path):
+        return Skipped(relative, "its name is not valid UTF-8; rename it")
+    try:
+        target = path.resolve(strict=True)
+        mode = target.stat().st_mode
+    except (OSError, RuntimeError):
+        return Skipped(relative, "it is a link that leads nowhere or in a circle")
+    if not target.is_relative_to(root):
+        return Skipped(relative, "it is a link that leads out of the folder")
+    if stat.S_ISDIR(mode):
+        return Skipped(relative, "it is a link to a folder, which is not followed")
+    return relative if stat.S_ISREG(mode) else Skipped(relative, "it is not a regular file")
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace")
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        path.as_posix().encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as exc:
+        raise UnreadableDocument(f"it cannot be opened: {exc.strerror}") from exc
+    if len(data) > MAX_FILE_BYTES:
+        raise UnreadableDocument(f"it is larger than {MAX_FILE_BYTES // 1_000_000} MB; split it")
+    if not data:
+        raise UnreadableDocument("it is empty")
+    return data
+
+
+def _first_heading(text: str, suffix: str) -> str:
+    headings = [] if suffix in PLAIN_SUFFIXES else Outline.parse(text).headings()
+    return headings[0].title if headings else ""
+
+
+def _title_of_name(path: str) -> str:
+    pure = PurePosixPath(path)
+    anonymous = pure.stem.lower() in _ANONYMOUS_NAMES and pure.parent.name
+    name = pure.parent.name if anonymous else pure.stem
+    words = " ".join(re.split(r"[-_\s]+", name)).strip()
+    return words[:1].upper() + words[1:] if words else name

@@ -1,0 +1,82 @@
+"""The block structure of a Markdown text: its headings, and where its lines begin. Inline markup is left alone."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
+
+_MAX_NESTING = 40
+_WORDED = frozenset({"text", "code_inline", "softbreak", "hardbreak"})
+_ATTRIBUTES = re.compile(r"\s*\{[:#.][^{}]*\}\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading: its span of whole lines in the text, level 1 to 6, and its words without markup."""
+
+    start: int
+    end: int
+    level: int
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A parsed Markdown text.
+
+    Args:
+        line_starts: where each line begins in the text, and the text's length at the end.
+    """
+
+    text: str
+    tokens: Sequence["Token"]
+    line_starts: tuple[int, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "Outline":
+        """Parse the blocks of a text whose lines end with `\\n`."""
+        starts = [0, *(match.end() for match in re.finditer("\n", text))]
+        if starts[-1] != len(text):
+            starts.append(len(text))
+        return cls(text, _block_parser().parse(text), tuple(starts))
+
+    def span(self, token: "Token") -> tuple[int, int]:
+        """Where a block's lines begin and end in the text."""
+        first, after = token.map or (0, 0)
+        return self.line_starts[first], self.line_starts[min(after, len(self.line_starts) - 1)]
+
+    def headings(self) -> list[Heading]:
+        """All headings that are not inside a list, a quotation or code."""
+        found = []
+        for token, inline in zip(self.tokens, self.tokens[1:], strict=False):
+            if token.type == "heading_open" and token.level == 0:
+                found.append(Heading(*self.span(token), int(token.tag[1]), _words(inline.content)))
+        return found
+
+
+@lru_cache
+def _block_parser() -> "MarkdownIt":
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark", {"maxNesting": _MAX_NESTING}).enable("table")
+    parser.core.ruler.disable(["inline"])
+    return parser
+
+
+@lru_cache
+def _inline_parser() -> "MarkdownIt":
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark", {"maxNesting": _MAX_NESTING})
+
+
+def _words(heading: str) -> str:
+    inline = _inline_parser().parseInline(_ATTRIBUTES.sub("", heading))
+    children = [child for token in inline for child in token.children or ()]
+    pieces = [" " if child.type.endswith("break") else child.content for child in children if child.type in _WORDED]
+    return " ".join("".join(pieces).split())

@@ -1,0 +1,42 @@
+"""Word documents: mammoth makes HTML of their structure, which becomes Markdown; tables stay tables."""
+
+import io
+import zipfile
+
+from src.ingestion.readers.archive import BROKEN_FILE_ERRORS, check_archive, not_readable
+from src.ingestion.readers.html import html_to_reading
+from src.ingestion.readers.reading import Reading
+
+_STYLES = "p[style-name='Title'] => h1:fresh\np[style-name='Subtitle'] => p:fresh"
+
+
+def read_docx(data: bytes) -> Reading:
+    """Read a Word document; its core title is the title where it has one.
+
+    Raises:
+        UnreadableDocument: encrypted, of the old binary format, broken, or far too large when unpacked.
+    """
+    import mammoth
+
+    check_archive(data, ".docx")
+    try:
+        title = _core_title(data)
+        html = mammoth.convert_to_html(io.BytesIO(data), style_map=_STYLES, convert_image=_no_image).value
+    except BROKEN_FILE_ERRORS as exc:
+        raise not_readable(".docx", exc) from exc
+    reading = html_to_reading(html)
+    return Reading(reading.text, title)
+
+
+def _no_image(_image: object) -> list[object]:
+    return []
+
+
+def _core_title(data: bytes) -> str:
+    from bs4 import BeautifulSoup
+
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if "docProps/core.xml" not in archive.namelist():
+            return ""
+        title = BeautifulSoup(archive.read("docProps/core.xml"), "xml").find("title")
+    return " ".join(title.get_text(" ").split()) if title else ""

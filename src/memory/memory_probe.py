@@ -1,0 +1,110 @@
+"""Asks how much memory the service is charged, and how much it may have.
+
+Inside a container whose limit binds, that is what the container is charged. Where no cgroup limit is set, or only one
+above `MEMORY_LIMIT_MB` (a developer's container, full of other programs), it is the PSS of this server's processes.
+"""
+
+import logging
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Literal
+
+from src.memory.cgroup import Cgroup
+from src.memory.process_tree import MB, PROC, ProcessMemory, read_own_memory_mb, read_processes, read_tree_mb
+
+Source = Literal["cgroup2", "cgroup1", "pss", "rss"]
+
+# Reading the PSS of a loaded server takes milliseconds: the kernel walks every page table.
+TREE_CACHE_S = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryReading:
+    """What is charged against which limit, in MB of 1024 * 1024 bytes."""
+
+    charged_mb: float
+    limit_mb: float
+    source: Source
+
+    @property
+    def percent(self) -> float:
+        """Return the charge as a share of the limit, 0 to 100 and beyond."""
+        return 100 * self.charged_mb / self.limit_mb
+
+
+class MemoryProbe:
+    """Reads the charge, cheaply enough for every chat.
+
+    Args:
+        limit_mb: what the tier allows; a lower limit of the cgroup wins.
+    """
+
+    def __init__(self, limit_mb: int, *, cgroup_root: Path = Path("/sys/fs/cgroup"), proc: Path = PROC) -> None:
+        self._limit_mb = float(limit_mb)
+        self._cgroup_root = cgroup_root
+        self._proc = proc
+        self._lock = Lock()
+        self._said: set[str] = set()
+        self._tree: tuple[float, int, MemoryReading] | None = None
+        self._cgroup = self._find_cgroup()
+
+    def read(self, *, is_fresh: bool = False) -> MemoryReading:
+        """Read the charge from the cgroup, or from the process tree where there is none to read.
+
+        Args:
+            is_fresh: read the processes even if they were read within the last `TREE_CACHE_S`.
+        """
+        if self._cgroup is not None:
+            try:
+                charged = self._cgroup.read_charged_bytes()
+            except (OSError, ValueError) as exc:
+                self._say_once(f"The memory cgroup cannot be read ({exc}); the processes' own memory is counted.")
+            else:
+                return MemoryReading(charged / MB, self._cgroup.limit_bytes / MB, self._cgroup.version)
+        return self._read_tree(is_fresh)
+
+    def processes(self) -> tuple[ProcessMemory, ...]:
+        """Read every process of this server; milliseconds, so for reports only."""
+        return read_processes(self._proc)
+
+    def describe(self) -> str:
+        """Put this process and the charge, read anew, into the words of a log line."""
+        reading = self.read(is_fresh=True)
+        rss_mb, _ = read_own_memory_mb(self._proc)
+        return (
+            f"RSS={rss_mb:.1f} MB, charged={reading.charged_mb:.1f} MB of {reading.limit_mb:.0f} MB "
+            f"({reading.percent:.1f}%)"
+        )
+
+    def _find_cgroup(self) -> Cgroup | None:
+        if not self._proc.is_dir():
+            return None
+        try:
+            cgroup = Cgroup.find(self._cgroup_root, self._proc / "self" / "cgroup")
+        except (OSError, ValueError) as exc:
+            self._say_once(f"No memory cgroup can be found ({exc}); the processes' own memory is counted.")
+            return None
+        return cgroup if cgroup and cgroup.limit_bytes <= self._limit_mb * MB else None
+
+    def _read_tree(self, is_fresh: bool) -> MemoryReading:
+        with self._lock:
+            now = time.monotonic()
+            # After a fork the cache is the parent's.
+            is_stale = self._tree is None or now - self._tree[0] > TREE_CACHE_S or self._tree[1] != os.getpid()
+            if self._tree is None or is_stale or is_fresh:
+                total_mb, is_pss = read_tree_mb(self._proc)
+                if not is_pss:
+                    self._say_once("The kernel does not tell the PSS of the processes; their RSS is counted.")
+                limit_mb = self._cgroup.limit_bytes / MB if self._cgroup else self._limit_mb
+                self._tree = now, os.getpid(), MemoryReading(total_mb, limit_mb, "pss" if is_pss else "rss")
+            return self._tree[2]
+
+    def _say_once(self, message: str) -> None:
+        if message not in self._said:
+            self._said.add(message)
+            logger.warning(message)

@@ -1,0 +1,101 @@
+"""`[n]` markers: those that stand for a retrieved passage become citations, the others go."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from src.rag.words import content_stems
+from src.records import Chunk, Citation, Hit
+
+# As LLMs write them: [1], [1, 7], [1-3], [^1], [Passage 2], 【3】, 【3†source】.
+_MARKER = re.compile(
+    r"[ \t]*(?:\[|【)\s*\^?(?:(?:passages?|sources?|documents?)\s+)?"
+    r"(?P<numbers>#?\d{1,4}(?:\s*(?:,|;|&|and|-|–|—|to)\s*#?\d{1,4})*)(?:†[^\]】]*)?\s*(?:\]|】)",
+    re.IGNORECASE,
+)
+_RANGE = re.compile(r"(\d+)\s*(?:-|–|—|to)\s*#?(\d+)", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
+
+
+@dataclass(frozen=True, slots=True)
+class CitedText:
+    """A text whose markers all stand for a passage, with their citations in the order of first mention."""
+
+    text: str
+    citations: tuple[Citation, ...]
+
+
+def resolve_citations(text: str, hits: Sequence[Hit]) -> CitedText:
+    """Keep the markers of passages that exist, written `[n]`, and cite for each the sentence that supports it best."""
+    cleaned = normalise_markers(text, len(hits))
+    claims: dict[int, str] = {}
+    for sentence in _sentences_with_markers(cleaned):
+        for number in _numbers(sentence):
+            claims.setdefault(number, sentence)
+    citations = (
+        cite(number, hits[number - 1].chunk, *_support(hits[number - 1].chunk, claims[number])) for number in claims
+    )
+    return CitedText(cleaned, tuple(citations))
+
+
+def normalise_markers(text: str, passages: int) -> str:
+    """Write every marker as `[n]` and remove those of passages that do not exist."""
+
+    def replace(match: re.Match[str]) -> str:
+        numbers = [number for number in _expand(match["numbers"]) if 1 <= number <= passages]
+        blank = match[0][: len(match[0]) - len(match[0].lstrip(" \t"))]
+        return blank + "".join(f"[{number}]" for number in dict.fromkeys(numbers)) if numbers else ""
+
+    return _MARKER.sub(replace, text).strip()
+
+
+def remove_markers(text: str) -> str:
+    """Remove everything that looks like a marker, as from a quoted sentence that has references of its own."""
+    return _MARKER.sub("", text)
+
+
+def cite(marker: int, chunk: Chunk, start: int, end: int) -> Citation:
+    """Make the citation of a span of a passage.
+
+    Args:
+        start, end: span in the passage's text.
+    """
+    return Citation(
+        marker=marker,
+        document=chunk.document,
+        title=chunk.title,
+        section=chunk.section,
+        page=chunk.page,
+        excerpt=chunk.text[start:end],
+        start=chunk.start + start,
+        end=chunk.start + end,
+    )
+
+
+def _numbers(text: str) -> Iterator[int]:
+    for match in _MARKER.finditer(text):
+        yield from _expand(match["numbers"])
+
+
+def _expand(numbers: str) -> list[int]:
+    """Read `1, 3-5` as 1, 3, 4, 5; a range of over 20 is none that an LLM means."""
+    found: list[int] = []
+    for part in re.split(r"\s*(?:,|;|&|\band\b)\s*", numbers):
+        span = _RANGE.search(part)
+        first, last = (int(span[1]), int(span[2])) if span else (int(part.lstrip("#")),) * 2
+        found += range(first, last + 1) if first <= last <= first + 20 else [first, last]
+    return found
+
+
+def _sentences_with_markers(text: str) -> Iterator[str]:
+    """Cut a text into sentences; markers written after the full stop stay with the sentence before."""
+    glued = re.sub(r"([.!?])(\s*(?:\[\d+\]\s*)+)", lambda match: f" {match[2].strip()}{match[1]} ", text)
+    yield from _SENTENCE_END.split(glued)
+
+
+def _support(chunk: Chunk, claim: str) -> tuple[int, int]:
+    """Return the span of the passage's sentence that shares most words with the claim; all of it where none does."""
+    claimed = set(content_stems(remove_markers(claim)))
+    overlaps = [len(claimed.intersection(content_stems(chunk.text[start:end]))) for start, end in chunk.sentences]
+    best = max(overlaps, default=0)
+    return chunk.sentences[overlaps.index(best)] if best else (0, len(chunk.text))

@@ -1,0 +1,212 @@
+"""One call to an OpenAI-compatible `/chat/completions`, and every way it can fail.
+
+The only file that knows `requests`. It does not retry and does not choose models: `generator.py` does. No failure
+carries what the server wrote, for some servers repeat the key in it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from threading import Timer
+from typing import TYPE_CHECKING, Any
+
+from src.errors import GenerationError
+from src.rag.prompt import Message
+
+if TYPE_CHECKING:
+    from requests import PreparedRequest, Response
+
+CONNECT_TIMEOUT_S = 5.0
+TEMPERATURE = 0.1
+POOL_CONNECTIONS = 32  # MAX_CONCURRENT_CHATS by default
+MAX_ANSWER_BYTES = 1_000_000
+# 408, 425, 429 and 5xx pass; 529 is "overloaded" at Anthropic-like servers.
+_PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
+# The key or the address is wrong: no other model will do better.
+_HOPELESS = frozenset({301, 302, 303, 307, 308, 401, 403, 405, 407, 411})
+
+
+class CallFailed(GenerationError):
+    """One call failed.
+
+    Args:
+        may_pass: the same call may succeed later.
+        every_model: another model of the same server would fail as well.
+        retry_after_s: what the server asks to wait; None where it does not say.
+    """
+
+    def __init__(
+        self, message: str, *, may_pass: bool, every_model: bool = False, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass
+        self.every_model = every_model
+        self.retry_after_s = retry_after_s
+
+
+class LLMClient:
+    """Sends chat completions over one pooled session; safe for many threads."""
+
+    def __init__(self, base_url: str, api_key: str) -> None:
+        import requests
+        from requests.adapters import HTTPAdapter
+
+        def authorise(request: PreparedRequest) -> PreparedRequest:
+            request.headers["Authorization"] = f"Bearer {api_key}"
+            return request
+
+        self._url = f"{base_url}/chat/completions"
+        self._session = requests.Session()
+        # As `auth`, not as a header: a ~/.netrc would replace a header.
+        self._session.auth = authorise
+        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=POOL_CONNECTIONS)
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, adapter)
+
+    def stream(self, model: str, messages: Sequence[Message], *, max_tokens: int, timeout_s: float) -> Generator[str]:
+        """Yield the pieces of one answer as they come; closing the iterator ends the upstream request.
+
+        Args:
+            timeout_s: for everything, from connecting to the last piece.
+
+        Raises:
+            CallFailed: before the first piece, or in the middle where the stream breaks off.
+        """
+        response = self._post(model, messages, max_tokens, timeout_s)
+        # A read times out only when nothing comes: the timer also ends an answer that trickles for ever.
+        timer = Timer(max(0.0, timeout_s - response.elapsed.total_seconds()), response.raw.shutdown)
+        timer.daemon = True
+        timer.start()
+        try:
+            with _translated():
+                yield from _read_answer(response)
+        finally:
+            timer.cancel()
+            response.close()
+
+    def _post(self, model: str, messages: Sequence[Message], max_tokens: int, timeout_s: float) -> Response:
+        body = {
+            "model": model,
+            "messages": [{"role": message.role, "content": message.content} for message in messages],
+            "max_tokens": max_tokens,
+            "temperature": TEMPERATURE,
+            "stream": True,
+        }
+        timeout = (min(CONNECT_TIMEOUT_S, timeout_s), timeout_s)
+        with _translated():
+            return self._session.post(self._url, json=body, stream=True, allow_redirects=False, timeout=timeout)
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._session.close()
+
+
+def _read_answer(response: Response) -> Iterator[str]:
+    if response.status_code != 200:
+        raise _failure(response.status_code, response.headers.get("Retry-After"))
+    lines = _lines(response)
+    if "text/event-stream" in response.headers.get("Content-Type", ""):
+        yield from _read_events(lines)
+    else:
+        choice = _choice(_parse(b"\n".join(lines)))
+        yield _content(choice.get("message"))
+
+
+def _read_events(lines: Iterator[bytes]) -> Iterator[str]:
+    is_finished = False
+    for line in lines:
+        if not line.startswith(b"data:"):
+            continue
+        data = line[5:].strip()
+        if data == b"[DONE]":
+            return
+        event = _parse(data)
+        if "error" not in event and not event.get("choices"):
+            continue  # such as the usage at the end
+        choice = _choice(event)
+        if piece := _content(choice.get("delta")):
+            yield piece
+        if choice.get("finish_reason") == "error":
+            raise CallFailed("the stream ended with an error", may_pass=True)
+        is_finished = is_finished or bool(choice.get("finish_reason"))
+    if not is_finished:
+        raise CallFailed("the stream broke off", may_pass=True)
+
+
+def _lines(response: Response) -> Iterator[bytes]:
+    """Cut what comes into lines at once; `iter_lines` waits for 512 bytes of a body that is not chunked."""
+    rest, total = b"", 0
+    while block := response.raw.read1(65536, decode_content=True):
+        total += len(block)
+        if total > MAX_ANSWER_BYTES:
+            raise CallFailed(f"the answer is over {MAX_ANSWER_BYTES} bytes", may_pass=False)
+        *whole, rest = (rest + block).split(b"\n")
+        yield from whole
+    if rest:
+        yield rest
+
+
+def _parse(data: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(data)
+    except ValueError as exc:
+        raise CallFailed("the answer is not JSON", may_pass=True) from exc
+    if not isinstance(value, dict):
+        raise CallFailed("the answer is not a JSON object", may_pass=True)
+    return value
+
+
+def _choice(body: dict[str, Any]) -> dict[str, Any]:
+    if error := body.get("error"):
+        code = error.get("code") if isinstance(error, dict) else None
+        raise _failure(code if isinstance(code, int) else 500, None)
+    choices = body.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    if not isinstance(choice, dict):
+        raise CallFailed("the answer has no choices", may_pass=True)
+    return choice
+
+
+def _content(message: Any) -> str:
+    content = message.get("content") if isinstance(message, dict) else None
+    return content if isinstance(content, str) else ""
+
+
+def _failure(status: int, retry_after: str | None) -> CallFailed:
+    return CallFailed(
+        f"HTTP status {status}",
+        may_pass=status in _PASSING,
+        every_model=status in _HOPELESS,
+        retry_after_s=parse_retry_after(retry_after),
+    )
+
+
+def parse_retry_after(value: str | None) -> float | None:
+    """Read a `Retry-After` header, in seconds or as a date; None where there is none to be read."""
+    if value is None:
+        return None
+    try:
+        if value.strip().isdigit():
+            return float(value)
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Raise the errors of requests and urllib3 as ours, without their text: it may hold the address's credentials."""
+    from requests.exceptions import ConnectTimeout, RequestException, Timeout
+    from urllib3.exceptions import HTTPError, ProxySchemeUnsupported, ReadTimeoutError
+
+    try:
+        yield
+    except (RequestException, HTTPError, ProxySchemeUnsupported) as exc:
+        timed_out = isinstance(exc, Timeout | ReadTimeoutError) and not isinstance(exc, ConnectTimeout)
+        raise CallFailed(
+            f"the LLM server cannot be reached ({type(exc).__name__})", may_pass=not timed_out, every_model=True
+        ) from exc

@@ -1,0 +1,96 @@
+"""Loads the services once, in the background, and tells how far that is.
+
+The first `/chat`, or the page, starts it; callers wait up to a limit. A failed load is not kept: after
+`RETRY_AFTER_S` the next caller starts it again, so that a cure takes effect without a restart.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from threading import Lock
+from typing import Literal
+
+from src.errors import ArtifactError, RagError, ServiceUnavailable
+
+Phase = Literal["cold", "loading", "ready", "failed"]
+RETRY_AFTER_S = 5
+
+logger = logging.getLogger(__name__)
+
+
+class Readiness:
+    """The one load of the services and its phase.
+
+    Args:
+        load: builds all that the first question needs; it runs in a thread of its own.
+    """
+
+    def __init__(self, load: Callable[[], None]) -> None:
+        self._load = load
+        self._lock = Lock()
+        self._future: Future[None] | None = None
+        self._finished_at = 0.0
+
+    @property
+    def phase(self) -> Phase:
+        """Tell how far the load is, without starting it."""
+        future = self._future
+        if future is None:
+            return "cold"
+        if not future.done():
+            return "loading"
+        return "ready" if future.exception() is None else "failed"
+
+    @property
+    def error(self) -> str | None:
+        """Say why the last load failed, in words fit for a caller; None if it did not."""
+        future = self._future
+        exc = future.exception() if future is not None and future.done() else None
+        if exc is None:
+            return None
+        return str(exc) if isinstance(exc, RagError) else "The services could not be loaded; the log says why."
+
+    def start(self) -> Future[None]:
+        """Start the load unless it is running, done, or failed a moment ago."""
+        with self._lock:
+            failed = self.phase == "failed" and time.monotonic() - self._finished_at > RETRY_AFTER_S
+            if self._future is None or failed:
+                executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="load")
+                self._future = executor.submit(self._load)
+                self._future.add_done_callback(self._note_end)
+                executor.shutdown(wait=False)
+            return self._future
+
+    def wait(self, limit_s: float) -> None:
+        """Start the load if need be and wait until the services are there.
+
+        Raises:
+            ServiceUnavailable: not within `limit_s` seconds, or they cannot be loaded; `str()` says which.
+        """
+        future = self.start()
+        try:
+            future.result(timeout=limit_s)
+        except FutureTimeoutError as exc:
+            message = "The service is still starting up. Ask again in a few seconds."
+            raise ServiceUnavailable(message, retry_after_s=RETRY_AFTER_S, code="warming_up") from exc
+        except ServiceUnavailable:
+            raise
+        except RagError as exc:
+            code = "index_unusable" if isinstance(exc, ArtifactError) else "services_unusable"
+            raise ServiceUnavailable(str(exc), retry_after_s=60, code=code) from exc
+
+    def reset(self) -> None:
+        """Forget the load, because the services were unloaded; the next caller starts it again."""
+        with self._lock:
+            if self._future is not None and self._future.done():
+                self._future = None
+
+    def _note_end(self, future: Future[None]) -> None:
+        self._finished_at = time.monotonic()
+        exc = future.exception()
+        if isinstance(exc, RagError):
+            logger.error("Load failed: %s", exc)
+        elif exc is not None:
+            logger.error("Load failed", exc_info=exc)

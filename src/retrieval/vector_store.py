@@ -1,0 +1,150 @@
+"""Nearest passages by meaning, from the prebuilt Chroma store.
+
+The store is opened with Chroma's own engine, `chromadb_rust_bindings`, as `chromadb.PersistentClient` does beneath.
+Importing `chromadb` itself costs 44 MB and half a CPU-second and brings nothing to a query (docs/decisions/0005).
+
+Chroma opens only a writable directory and changes it on a mere query, so the committed index is copied to a scratch
+directory, which goes away with the process. The engine's errors end here as ours.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from src.artifacts import CHROMA_DIR, COLLECTION, REBUILD, Manifest
+from src.errors import IndexCorrupt, ServiceUnavailable
+from src.records import Filters
+from src.retrieval.fusion import ScoredId
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SCRATCH_PREFIX = "rag512-"
+# Where `PersistentClient` puts a collection unless told otherwise.
+_PLACE = ("default_tenant", "default_database")
+# An HNSW index has five files; one collection needs one index open.
+_HNSW_CACHE_SIZE = 8
+_ENGINE_MODULES = ("chromadb", "pyo3_runtime")
+
+
+class VectorStore:
+    """Searches one Chroma collection; opened once for the life of the process, after any fork."""
+
+    def __init__(self, scratch: Path, source: Path) -> None:
+        """Open a copy that may be written; use `open`."""
+        import chromadb_rust_bindings as engine
+
+        self._source = source
+        self._remove_scratch = weakref.finalize(self, _remove_scratch, scratch, os.getpid())
+        with _translated(source):
+            self._engine = engine.Bindings(
+                allow_reset=False,
+                sqlite_db_config=engine.SqliteDBConfig(
+                    hash_type=engine.MigrationHash.MD5,
+                    migration_mode=engine.MigrationMode.Apply,
+                    url=str(scratch / "chroma.sqlite3"),
+                ),
+                persist_path=str(scratch),
+                hnsw_cache_size=_HNSW_CACHE_SIZE,
+            )
+            self._collection = str(self._engine.get_collection(COLLECTION, *_PLACE).id)
+
+    @classmethod
+    def open(cls, index_dir: Path, manifest: Manifest) -> Self:
+        """Open a copy of the committed index; the copy is removed by `close` or at the end of the process.
+
+        Raises:
+            IndexCorrupt: Chroma cannot read it, or it does not hold what the manifest says.
+        """
+        remove_stale_scratch()
+        source = index_dir / CHROMA_DIR
+        scratch = Path(tempfile.mkdtemp(prefix=f"{SCRATCH_PREFIX}{os.getpid()}-"))
+        try:
+            with _translated(source):
+                _copy_writable(source, scratch)
+            store = cls(scratch, source)
+            count = store.count()
+            if count != manifest.chunks:
+                raise IndexCorrupt(f"{source} holds {count} chunks, the manifest says {manifest.chunks}. {REBUILD}")
+        except BaseException:
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
+        return store
+
+    def search(self, embedding: NDArray[np.float32], limit: int, filters: Filters) -> list[ScoredId]:
+        """Return up to `limit` chunks nearest to a unit-norm embedding, best first; the score is the cosine."""
+        where = json.dumps({"document": {"$in": list(filters.documents)}}) if filters.documents else None
+        with _translated(self._source, self._is_open):
+            found = self._engine.query(self._collection, None, [embedding], limit, where, None, ["distances"], *_PLACE)
+        return [ScoredId(i, 1.0 - d) for i, d in zip(found.ids[0], found.distances[0], strict=True)]
+
+    def count(self) -> int:
+        """Return how many chunks there are."""
+        with _translated(self._source, self._is_open):
+            return int(self._engine.count(self._collection, *_PLACE))
+
+    def close(self) -> None:
+        """Remove the scratch copy; dropping the store, or the end of the process, does so too."""
+        self._remove_scratch()
+
+    def _is_open(self) -> bool:
+        return self._remove_scratch.alive
+
+
+def _remove_scratch(scratch: Path, pid: int) -> None:
+    """Remove a copy, but not from a forked child, which inherited its parent's."""
+    if pid == os.getpid():
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def remove_stale_scratch() -> None:
+    """Remove scratch copies whose process is gone, for instance killed."""
+    for directory in Path(tempfile.gettempdir()).glob(f"{SCRATCH_PREFIX}[0-9]*-*"):
+        if not _is_alive(int(directory.name.split("-")[1])):
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _copy_writable(source: Path, target: Path) -> None:
+    """Copy contents without modes: the source may be read-only, Chroma must write."""
+    for item in source.iterdir():
+        if item.is_dir():
+            (target / item.name).mkdir()
+            _copy_writable(item, target / item.name)
+        else:
+            shutil.copyfile(item, target / item.name)
+
+
+@contextmanager
+def _translated(source: Path, is_open: Callable[[], bool] = lambda: True) -> Iterator[None]:
+    """Raise the engine's errors as ours; they are `chromadb.errors`, which nothing else here has imported.
+
+    A damaged file can make the engine panic; what arrives then is no `Exception`.
+    """
+    try:
+        yield
+    except BaseException as exc:
+        if not isinstance(exc, OSError | ValueError) and not type(exc).__module__.startswith(_ENGINE_MODULES):
+            raise
+        if not is_open():
+            message = "The vector store was closed during the search. Ask again."
+            raise ServiceUnavailable(message, retry_after_s=1, code="vectors_unavailable") from exc
+        raise IndexCorrupt(f"{source} cannot be read ({type(exc).__name__}: {exc}). {REBUILD}") from exc

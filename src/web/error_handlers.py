@@ -1,0 +1,61 @@
+"""One JSON shape for every error, and the only place where an unexpected exception is caught."""
+
+import logging
+
+from flask import Flask, Response, g, jsonify
+from werkzeug.exceptions import HTTPException
+
+from src.errors import ArtifactError, RequestError, ServiceUnavailable
+
+logger = logging.getLogger(__name__)
+
+_CODES = {
+    400: "invalid_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "unsupported_media_type",
+    429: "rate_limited",
+}
+
+
+def error_response(status: int, code: str, message: str, *, retry_after_s: int | None = None) -> Response:
+    """Give `{"error": {...}}` with its status, and `Retry-After` where waiting helps."""
+    response = jsonify(error={"code": code, "message": message, "request_id": g.get("request_id", "")})
+    response.status_code = status
+    if retry_after_s is not None:
+        response.headers["Retry-After"] = str(retry_after_s)
+    return response
+
+
+def register_error_handlers(app: Flask) -> None:
+    """Translate our errors, Werkzeug's and everything else into that shape."""
+
+    @app.errorhandler(RequestError)
+    def refuse(exc: RequestError) -> Response:
+        return error_response(exc.status, exc.code, str(exc), retry_after_s=exc.retry_after_s)
+
+    @app.errorhandler(ServiceUnavailable)
+    def postpone(exc: ServiceUnavailable) -> Response:
+        return error_response(503, exc.code, str(exc), retry_after_s=exc.retry_after_s)
+
+    @app.errorhandler(ArtifactError)
+    def refuse_artifact(exc: ArtifactError) -> Response:
+        logger.error("Index or model unusable: %s", exc)
+        return error_response(503, "index_unusable", str(exc), retry_after_s=60)
+
+    @app.errorhandler(HTTPException)
+    def translate(exc: HTTPException) -> Response:
+        status = exc.code or 500
+        response = error_response(status, _CODES.get(status, "error"), exc.description or exc.name)
+        allowed = getattr(exc, "valid_methods", None)
+        if allowed:
+            response.headers["Allow"] = ", ".join(sorted(allowed))
+        return response
+
+    @app.errorhandler(Exception)
+    def hide(exc: Exception) -> Response:
+        logger.exception("Request failed unexpectedly: request_id=%s", g.get("request_id", ""), exc_info=exc)
+        return error_response(500, "internal_error", "Something failed on our side; the log has this request's id.")

@@ -1,0 +1,62 @@
+"""Answers as server-sent events: `sources`, `token`…, `done` (the whole body), or `error`."""
+
+import json
+import logging
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from itertools import chain
+from typing import Any
+
+from flask import Response, g
+
+from src.errors import RagError
+from src.records import AnswerEvent, Done, Sources, Token
+from src.web.responses import answer_json, sources_json
+
+logger = logging.getLogger(__name__)
+
+
+def stream_response(
+    events: Generator[AnswerEvent],
+    resources: ExitStack,
+    to_frames: Callable[[Iterator[AnswerEvent], str], Iterator[str]],
+) -> Response:
+    """Send the events as they come; `resources` is closed when the response ends or its reader goes away.
+
+    The first event is taken before the response starts, so that a failed retrieval still has its own status.
+
+    Args:
+        to_frames: turns the events, with the request's id, into server-sent frames.
+    """
+    with resources:
+        first = next(events)
+        response = Response(to_frames(chain([first], events), g.request_id), mimetype="text/event-stream")
+        response.headers["Cache-Control"] = "no-cache"
+        response.headers["X-Accel-Buffering"] = "no"
+        response.call_on_close(resources.pop_all().close)
+        return response
+
+
+def answer_frames(events: Iterator[AnswerEvent], request_id: str) -> Iterator[str]:
+    """Name and write each event of the answer."""
+    try:
+        for event in events:
+            yield _frame_of(event, request_id)
+    except RagError as exc:
+        logger.warning("Answer broke off: request_id=%s: %s", request_id, exc)
+        error = {"code": "answer_broke_off", "message": str(exc), "request_id": request_id}
+        yield _frame("error", {"error": error})
+
+
+def _frame_of(event: AnswerEvent, request_id: str) -> str:
+    match event:
+        case Sources(retrieval):
+            return _frame("sources", {"sources": sources_json(retrieval)})
+        case Token(text):
+            return _frame("token", {"text": text})
+        case Done(answer):
+            return _frame("done", answer_json(answer, request_id))
+
+
+def _frame(name: str, data: Any) -> str:
+    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"

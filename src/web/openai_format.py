@@ -1,0 +1,126 @@
+"""The OpenAI chat-completions format: request to record, answer to JSON or chunks.
+
+Sources ride along twice: as footnotes under the text, for clients that show only text, and in the extra field
+`sources`. System messages are not obeyed: what the service is told to do stands in its own prompt.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Request
+
+from src.errors import RagError, RequestError
+from src.records import Answer, AnswerEvent, Done, Token, Turn
+from src.web.request_parsing import (
+    MAX_TURN_CHARS,
+    MAX_TURNS,
+    parse_flag,
+    parse_json_object,
+    parse_text,
+)
+from src.web.responses import citation_json, sources_json
+
+MODEL_ID = "rag512"
+_IGNORED_ROLES = {"system", "developer", "tool", "function"}
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionRequest:
+    """The last user message is the question; what came before is its history."""
+
+    message: str
+    history: tuple[Turn, ...]
+    stream: bool
+
+
+def parse_completion_request(request: Request) -> CompletionRequest:
+    """Read the body; fields that steer an LLM's sampling are accepted and have no effect.
+
+    Raises:
+        RequestError: 400 that names the field.
+    """
+    body = parse_json_object(request)
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise RequestError("messages is required and must be a list with at least one message.")
+    turns = [turn for position, item in enumerate(messages) if (turn := _parse_turn(item, f"messages[{position}]"))]
+    asked = [position for position, turn in enumerate(turns) if turn.role == "user"]
+    if not asked:
+        raise RequestError('One of messages must have the role "user"; the last of those is the question.')
+    history = turns[: asked[-1]][-MAX_TURNS:]
+    return CompletionRequest(turns[asked[-1]].content, tuple(history), parse_flag(body, "stream"))
+
+
+def completion_json(answer: Answer, request_id: str, created: int) -> dict[str, Any]:
+    """Give the whole answer as one `chat.completion`.
+
+    Args:
+        created: seconds since 1970.
+    """
+    message = {"role": "assistant", "content": answer.text + _footnotes(answer)}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+    return {**_head("chat.completion", request_id, created), "choices": [choice], **_extra(answer)}
+
+
+def completion_frames(events: Iterator[AnswerEvent], request_id: str, created: int) -> Iterator[str]:
+    """Give the answer as `chat.completion.chunk`s and `[DONE]`, as server-sent data."""
+
+    def frame(delta: dict[str, str], finish: str | None = None, extra: dict[str, Any] | None = None) -> str:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+        chunk = {**_head("chat.completion.chunk", request_id, created), "choices": [choice], **(extra or {})}
+        return f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n"
+
+    yield frame({"role": "assistant", "content": ""})
+    try:
+        for event in events:
+            match event:
+                case Token(text):
+                    yield frame({"content": text})
+                case Done(answer):
+                    if footnotes := _footnotes(answer):
+                        yield frame({"content": footnotes})
+                    yield frame({}, "stop", _extra(answer))
+    except RagError as exc:
+        error = {"code": "answer_broke_off", "message": str(exc), "request_id": request_id}
+        yield f"data: {json.dumps({'error': error}, ensure_ascii=False)}\n\n"
+    yield "data: [DONE]\n\n"
+
+
+def _parse_turn(item: Any, field: str) -> Turn | None:
+    if not isinstance(item, dict) or not isinstance(item.get("role"), str):
+        raise RequestError(f'{field} must be {{"role": ..., "content": ...}}.')
+    if item["role"] in _IGNORED_ROLES:
+        return None
+    if item["role"] not in ("user", "assistant"):
+        raise RequestError(f"{field}.role {item['role']!r} is unknown.")
+    name, content = f"{field}.content", _plain_text(item.get("content"))
+    if item["role"] == "assistant" and not content:
+        return None  # a turn that only called a tool
+    return Turn(item["role"], parse_text({name: content}, name, MAX_TURN_CHARS))
+
+
+def _plain_text(content: Any) -> Any:
+    if not isinstance(content, list):
+        return content
+    parts = [part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text"]
+    return "\n".join(part for part in parts if isinstance(part, str))
+
+
+def _head(kind: str, request_id: str, created: int) -> dict[str, Any]:
+    return {"id": f"chatcmpl-{request_id}", "object": kind, "created": created, "model": MODEL_ID}
+
+
+def _extra(answer: Answer) -> dict[str, Any]:
+    citations = [citation_json(citation) for citation in answer.citations]
+    return {"sources": sources_json(answer.retrieval), "citations": citations, "grounded": answer.grounded}
+
+
+def _footnotes(answer: Answer) -> str:
+    lines = []
+    for citation in answer.citations:
+        page = f"page {citation.page}" if citation.page else ""
+        place = ", ".join(part for part in (citation.title, citation.section, page) if part)
+        lines.append(f"[{citation.marker}] {place} ({citation.document})")
+    return "\n\n" + "\n".join(lines) if lines else ""

@@ -1,0 +1,78 @@
+// Watches /ready while the services load, and lets a question wait for the end of it.
+
+import { getJson } from "./api.js";
+
+const POLL_MS = 1000;
+const LONGEST_POLL_MS = 10000;
+const WORDS = {
+  passage_store: "the texts",
+  lexical_index: "the word index",
+  embedding_service: "the embedding model",
+  vector_store: "the vectors",
+  rag_pipeline: "the answering",
+};
+
+export class Readiness {
+  // show(words, phase) is called whenever there is something to tell.
+  constructor(show) {
+    this.show = show;
+    this.phase = "unknown";
+    this.waiting = [];
+    this.running = false;
+  }
+
+  async watch() {
+    if (this.running) return;
+    this.running = true;
+    let pause = POLL_MS;
+    do {
+      try {
+        const state = await getJson("/ready");
+        this.phase = state.phase;
+        this.show(describe(state), state.phase);
+        pause = POLL_MS;
+      } catch {
+        this.phase = "lost";
+        this.show("No connection to the service. Trying again by itself.", "lost");
+        pause = Math.min(pause * 2, LONGEST_POLL_MS);
+      }
+      this.settle();
+    } while (!this.isSettled && (await sleep(pause)));
+    this.running = false;
+  }
+
+  get isSettled() {
+    return !["unknown", "loading", "lost"].includes(this.phase);
+  }
+
+  // Resolves when a question can be sent: everything is loaded, or the chat itself must tell what is wrong.
+  async settled(signal) {
+    if (this.isSettled) return;
+    this.watch();
+    await new Promise((resolve, reject) => {
+      this.waiting.push(resolve);
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    });
+  }
+
+  settle() {
+    if (!this.isSettled) return;
+    for (const resolve of this.waiting.splice(0)) resolve();
+  }
+}
+
+function describe({ phase, loaded, index, error }) {
+  if (phase === "failed") return error;
+  if (phase === "ready") return index ? `Ready: ${count(index.documents, "document")}, ${count(index.chunks, "passage")}.` : "";
+  if (phase === "cold") return "";
+  const next = Object.keys(loaded).find((name) => !loaded[name]);
+  return `The service is waking up${next ? `: loading ${WORDS[next] ?? next}` : ""} …`;
+}
+
+function count(number, word) {
+  return `${number} ${word}${number === 1 ? "" : "s"}`;
+}
+
+function sleep(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms, true));
+}
