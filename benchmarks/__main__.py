@@ -1,0 +1,113 @@
+"""The memory lab's command line: a table for people, `--json` for machines."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+from benchmarks.cgroup_box import Box, BoxUnavailable
+from benchmarks.figures import Record, as_json, as_table
+
+Run = Callable[[argparse.Namespace], Sequence[Record]]
+
+
+def _imports(arguments: argparse.Namespace) -> Sequence[Record]:
+    from benchmarks.imports import MODULES, measure_imports
+
+    return measure_imports(arguments.modules or MODULES)
+
+
+def _startup(arguments: argparse.Namespace) -> Sequence[Record]:
+    from benchmarks.startup import measure_startup
+
+    with _box(arguments.command == "box") as box:
+        return [measure_startup("rag512", box=box)]
+
+
+def _load(arguments: argparse.Namespace) -> Sequence[Record]:
+    from benchmarks.load import measure_handovers, measure_load
+
+    with _box(arguments.box) as box:
+        if arguments.handovers:
+            return measure_handovers(clients=arguments.clients, handovers=arguments.handovers, box=box)
+        return [measure_load(clients=arguments.clients, chats=arguments.chats, box=box)]
+
+
+def _soak(arguments: argparse.Namespace) -> Sequence[Record]:
+    from benchmarks.soak import measure_soak
+
+    return [measure_soak(arguments.chats, is_repeating=is_repeating) for is_repeating in (True, False)]
+
+
+def _scale(arguments: argparse.Namespace) -> Sequence[Record]:
+    from benchmarks.scale import measure_scale
+
+    return measure_scale(arguments.passages, is_boxed=not arguments.no_box)
+
+
+def _streams(_: argparse.Namespace) -> Sequence[Record]:
+    from benchmarks.streams import measure_streams
+
+    return measure_streams()
+
+
+def _plain(arguments: argparse.Namespace) -> Sequence[Record]:
+    from benchmarks.plain import measure_plain
+
+    return measure_plain(is_boxed=arguments.box)
+
+
+def _watch(arguments: argparse.Namespace) -> Sequence[Record]:
+    from benchmarks.watch import watch
+
+    watch(arguments.url)
+    return []
+
+
+def _box(is_wanted: bool) -> Any:
+    return Box(memory_mb=512, cpus=0.1) if is_wanted else nullcontext()
+
+
+def main() -> int:
+    """Run one benchmark; 0 is success, 1 a failure that was explained on stderr."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    def add(name: str, run: Run, about: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=about, description=about)
+        command.add_argument("--json", action="store_true", help="print JSON instead of a table")
+        command.set_defaults(run=run)
+        return command
+
+    add("imports", _imports, "what each import costs, in a fresh process").add_argument("modules", nargs="*")
+    add("startup", _startup, "from spawn to thirty questions at once, by phase")
+    add("box", _startup, "the same in a real 512 MB / 0.1 CPU cgroup, the free tier")
+    load = add("load", _load, "many clients: latencies, failures, the memory's peak")
+    load.add_argument("--clients", type=int, default=30)
+    load.add_argument("--chats", type=int, default=2000)
+    load.add_argument("--handovers", type=int, help="chat until so many workers were replaced, then without")
+    load.add_argument("--box", action="store_true", help="in the 512 MB / 0.1 CPU cgroup")
+    add("streams", _streams, "an LLM's streamed answers: what a piece takes on its way, thirty at once beside one")
+    soak = add("soak", _soak, "thousands of chats by one worker: does its memory grow?")
+    soak.add_argument("--chats", type=int, default=10_000)
+    scale = add("scale", _scale, "many passages, in the 512 MB / 0.1 CPU cgroup")
+    scale.add_argument("passages", type=int, nargs="*", default=[10_000])
+    scale.add_argument("--no-box", action="store_true", help="unconfined")
+    plain = add("plain", _plain, "beside Flask + sentence-transformers + Chroma, at start and lazily")
+    plain.add_argument("--box", action="store_true", help="in the 512 MB / 0.1 CPU cgroup")
+    watch = add("watch", _watch, "live view of a running server; Ctrl+C ends it")
+    watch.add_argument("url", nargs="?", default="http://127.0.0.1:8000")
+    arguments = parser.parse_args()
+    try:
+        records = arguments.run(arguments)
+    except BoxUnavailable as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    if records:
+        print(as_json(records) if arguments.json else as_table(records))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

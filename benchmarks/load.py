@@ -1,0 +1,86 @@
+"""Many clients at once: latencies, failures, the memory's peak; and what replacing the worker costs them."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import cycle
+
+import requests
+
+from benchmarks.cgroup_box import Box
+from benchmarks.figures import Record, percentile
+from benchmarks.questions import handbook_questions
+from benchmarks.running_server import RunningServer, running_server
+
+POLL_S = 0.2
+# A person reads before the next question; a client that never pauses measures a queue.
+THINK_S = 0.2
+
+
+@dataclass(slots=True)
+class _Seen:
+    latencies_ms: list[float] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    pids: set[int] = field(default_factory=set)
+    retired: int = 0
+    peak_mb: float = 0.0
+
+
+def measure_load(*, clients: int, chats: int, box: Box | None = None, max_requests: int = 0) -> Record:
+    """Chat so many times; the worker is replaced every `max_requests` chats, 0: never."""
+    return _run(clients, max_requests, box, lambda seen: len(seen.latencies_ms) >= chats)
+
+
+def measure_handovers(*, clients: int, handovers: int, box: Box | None = None, max_requests: int = 50) -> list[Record]:
+    """Chat until so many workers were replaced; then as many chats by one worker."""
+    replaced = _run(clients, max_requests, box, lambda seen: seen.retired >= handovers)
+    return [replaced, measure_load(clients=clients, chats=int(replaced["chats"] or 0), box=box)]
+
+
+def _run(clients: int, max_requests: int, box: Box | None, is_enough: Callable[[_Seen], bool]) -> Record:
+    seen, stop, questions = _Seen(), threading.Event(), handbook_questions()
+    with running_server({"MAX_REQUESTS": str(max_requests)}, box=box) as server:
+        server.chat(questions[0])
+        threads = [
+            threading.Thread(target=_chat, args=(server, seen, stop, questions[i:] + questions[:i]))
+            for i in range(clients)
+        ]
+        for thread in threads:
+            thread.start()
+        while not is_enough(seen):
+            _look(server, seen)
+            stop.wait(POLL_S)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        return {
+            "load": f"{clients} clients, MAX_REQUESTS={max_requests}",
+            "workers": len(seen.pids),
+            "chats": len(seen.latencies_ms),
+            "failed": len(seen.failures),
+            **{f"p{percent}_ms": percentile(seen.latencies_ms, percent) for percent in (50, 95, 99)},
+            "slowest_ms": max(seen.latencies_ms),
+            "peak_mb": seen.peak_mb,
+            "peak_charged_mb": box.peak_mb if box else None,
+        }
+
+
+def _look(server: RunningServer, seen: _Seen) -> None:
+    alive = {process.pid for process in server.processes()} - {server.pid}
+    seen.pids |= alive
+    seen.retired = len(seen.pids - alive)
+    seen.peak_mb = max(seen.peak_mb, server.memory().total_mb)
+
+
+def _chat(server: RunningServer, seen: _Seen, stop: threading.Event, questions: Sequence[str]) -> None:
+    with requests.Session() as session:
+        for question in cycle(questions):
+            start = time.perf_counter()
+            try:
+                session.post(server.url + "/chat", json={"message": question}, timeout=120).raise_for_status()
+            except requests.RequestException as exc:
+                seen.failures.append(str(exc))
+            seen.latencies_ms.append((time.perf_counter() - start) * 1000)
+            if stop.wait(THINK_S):
+                return

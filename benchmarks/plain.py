@@ -1,0 +1,35 @@
+"""This server beside the plain way (`plain_way/app.py`), with the same questions in the same run."""
+
+import os
+import subprocess
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+from benchmarks.cgroup_box import Box
+from benchmarks.figures import Record
+from benchmarks.startup import measure_startup
+from benchmarks.synthetic_index import CACHE
+from src.config import Config
+
+FOLDER = Path(__file__).parent / "plain_way"
+COMMAND = (sys.executable, "-m", "gunicorn", "--threads", "8", "--timeout", "300", "app:app")
+
+
+def measure_plain(*, is_boxed: bool = False) -> list[Record]:
+    """Measure ours, the plain way loaded with the first question, and loaded at start."""
+    # Nothing is downloaded while measuring, and the libraries do not try to.
+    environment = {"HF_HUB_OFFLINE": "1", "CHROMA_PATH": str(CACHE / "plain-chroma")}
+    build = [sys.executable, "app.py", str(Config.from_env().documents_dir.absolute())]
+    subprocess.run(build, cwd=FOLDER, env={**os.environ, **environment}, check=True, stdout=subprocess.DEVNULL)
+    records = [_measure("rag512", is_boxed)]
+    for when in ("lazily", "start"):
+        records.append(_measure(f"plain, {when}", is_boxed, {**environment, "LOAD": when}))
+    return [{key: record[key] for key in records[1]} for record in records]
+
+
+def _measure(name: str, is_boxed: bool, environment: dict[str, str] | None = None) -> Record:
+    with Box() if is_boxed else nullcontext() as box:
+        if environment is None:
+            return measure_startup(name, box=box)
+        return measure_startup(name, environment=environment, box=box, command=COMMAND, cwd=FOLDER)

@@ -1,0 +1,57 @@
+"""Thousands of chats with one worker and recycling off: does its memory grow?
+
+Every question is a new one, so that the caches fill as they do in a long life. They are bounded, hence two slopes: over
+the whole run, and over its second half, when what is bounded is full.
+"""
+
+from collections.abc import Sequence
+
+import requests
+
+from benchmarks.figures import Record, slope
+from benchmarks.questions import handbook_questions
+from benchmarks.running_server import RunningServer, running_server
+
+SAMPLES = 100
+
+
+def measure_soak(chats: int, *, is_repeating: bool = False) -> Record:
+    """Chat so many times, one after the other, and fit a line through the memory.
+
+    Args:
+        is_repeating: ask the handbook's questions over and over, so that all come from the caches.
+    """
+    with running_server({"MAX_REQUESTS": "0"}) as server, requests.Session() as session:
+        counts, memory_mb = [], []
+        step = max(1, chats // SAMPLES)
+        for count in range(0, chats, step):
+            for number in range(count, min(count + step, chats)):
+                _chat(session, server, _question(number, is_repeating))
+            counts.append(min(count + step, chats))
+            memory_mb.append(server.memory().anonymous_mb)
+        caches = session.get(server.url + "/memory/stats", timeout=60).json()["caches"].values()
+    half = len(counts) // 2
+    return {
+        "questions": "repeated" if is_repeating else "new",
+        "chats": chats,
+        "first_mb": memory_mb[0],
+        "half_way_mb": memory_mb[half],
+        "last_mb": memory_mb[-1],
+        "growth_mb_per_10000": _growth(counts, memory_mb),
+        "growth_second_half_mb_per_10000": _growth(counts[half:], memory_mb[half:]),
+        "caches_hold_mb": sum(cache["megabytes"] for cache in caches),
+    }
+
+
+def _growth(counts: Sequence[int], memory_mb: Sequence[float]) -> float:
+    return 10_000 * slope(counts, memory_mb)
+
+
+def _question(number: int, is_repeating: bool) -> str:
+    questions = handbook_questions()
+    question = questions[number % len(questions)]
+    return question if is_repeating else f"{question} Case {number}."
+
+
+def _chat(session: requests.Session, server: RunningServer, question: str) -> None:
+    session.post(server.url + "/chat", json={"message": question}, timeout=60).raise_for_status()

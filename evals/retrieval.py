@@ -1,0 +1,46 @@
+"""How well the passages that answer are ranked: nDCG@10, MRR, hit@5 and recall@20, by ir-measures."""
+
+from collections.abc import Iterable, Sequence
+from typing import get_args
+
+import ir_measures
+from ir_measures import RR, R, Success, nDCG
+
+from evals.datasets import Question
+from src.rag.history import add_context, bound_history
+from src.records import Hit, RetrievalKind
+from src.retrieval.retriever import Retriever
+
+MEASURES = {"ndcg@10": nDCG @ 10, "mrr": RR, "hit@5": Success @ 5, "recall@20": R @ 20}
+PASSAGES_A_QUESTION = 60  # enough for 20 different documents
+KINDS: tuple[RetrievalKind, ...] = get_args(RetrievalKind)
+
+
+def measure_retrieval(retriever: Retriever, questions: Sequence[Question], kind: RetrievalKind) -> dict[str, float]:
+    """Search for each question that has an answer, as the pipeline would."""
+    asked = [question for question in questions if question.golds]
+    run: dict[str, dict[str, float]] = {}
+    for question in asked:
+        query = add_context(question.text, bound_history(question.history))
+        hits = retriever.search(query, limit=PASSAGES_A_QUESTION, kind=kind).hits
+        run[question.question_id] = _first_ranks(question, hits)
+    relevant = {
+        question.question_id: {str(number): gold.grade for number, gold in enumerate(question.golds)}
+        for question in asked
+    }
+    values = ir_measures.calc_aggregate(MEASURES.values(), relevant, run)
+    return {name: values[measure] for name, measure in MEASURES.items()}
+
+
+def _first_ranks(question: Question, hits: Iterable[Hit]) -> dict[str, float]:
+    """Score each thing found by its first rank: a gold passage, by its number, or anything else.
+
+    Where whole documents are sought, the passages of one document count once.
+    """
+    by_document = any(gold.is_whole_document for gold in question.golds)
+    scores: dict[str, float] = {}
+    for rank, hit in enumerate(hits):
+        golds = [str(number) for number, gold in enumerate(question.golds) if gold.is_in(hit.chunk)]
+        for found in golds or [hit.chunk.document if by_document else hit.chunk.chunk_id]:
+            scores.setdefault(found, -float(rank))
+    return scores
