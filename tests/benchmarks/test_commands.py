@@ -1,0 +1,63 @@
+"""The lab's commands run against the real server."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from benchmarks.cgroup_box import Box, BoxUnavailable
+from benchmarks.load import measure_load
+from benchmarks.soak import measure_soak
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the lab reads /proc")
+
+
+def run(*arguments: str) -> list[dict[str, Any]]:
+    command = [sys.executable, "-m", "benchmarks", *arguments, "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
+    records = json.loads(done.stdout)
+    assert isinstance(records, list)
+    return records
+
+
+def test_imports_tells_what_each_module_costs() -> None:
+    """A module with many parts costs more than one with few; one that is not installed has no figures."""
+    flask, colour, missing = run("imports", "flask", "colorsys", "no_such_module")
+    assert flask["module"] == "flask"
+    assert flask["anonymous_mb"] > 2 > colour["anonymous_mb"]
+    assert flask["modules"] > 50 > colour["modules"]
+    assert flask["cpu_s"] > colour["cpu_s"]
+    assert missing["anonymous_mb"] is None
+
+
+def test_startup_tells_each_phase() -> None:
+    """Memory and CPU only grow from start to the last answer, and all thirty are answered."""
+    (record,) = run("startup")
+    assert 10 < record["start_mb"] < record["first_answer_mb"] <= record["peak_mb"]
+    assert 0 < record["start_cpu_s"] < record["first_answer_cpu_s"]
+    assert record["answered_at_once"] == "30 of 30"
+    assert record["load_embedding_model_mb"] > 0
+    assert record["peak_charged_mb"] is None
+
+
+def test_load_counts_chats_and_failures() -> None:
+    """Two clients, a few chats, none failed, by one worker."""
+    record = measure_load(clients=2, chats=6)
+    assert (record["failed"], record["workers"]) == (0, 1)
+    assert record["chats"] >= 6
+    assert 0 < record["p50_ms"] <= record["p95_ms"] <= record["p99_ms"] <= record["slowest_ms"]
+
+
+def test_soak_of_new_questions_fills_the_caches() -> None:
+    """A new question is one embedding and one result more; a repeated one is none."""
+    new, repeated = measure_soak(140), measure_soak(140, is_repeating=True)
+    assert new["caches_hold_mb"] > repeated["caches_hold_mb"]
+
+
+def test_box_says_how_to_get_one_where_it_cannot_be_made(tmp_path: Any) -> None:
+    """No cgroup file system: the message names the reason and a way, nothing runs unboxed."""
+    with pytest.raises(BoxUnavailable, match="docker run"), Box(cgroup_root=tmp_path / "none"):
+        pytest.fail("the body of a box that cannot be made must not run")

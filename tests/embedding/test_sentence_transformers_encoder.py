@@ -1,0 +1,36 @@
+"""The original model behind the same `embed`."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from src.embedding.sentence_transformers_encoder import SentenceTransformersEncoder
+from src.errors import BuildError
+
+CANARIES = json.loads(Path(__file__).with_name("canaries.json").read_text(encoding="utf-8"))
+
+
+def test_missing_library_names_the_cure(monkeypatch):
+    """Serving does not install it; whoever asks for it learns how to."""
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    with pytest.raises(BuildError, match=r"pip install -r requirements\.txt"):
+        SentenceTransformersEncoder("all-MiniLM-L6-v2")
+
+
+@pytest.mark.export
+def test_embeds_as_the_canaries_say():
+    """The committed vectors are this library's; rows have norm 1 and no texts give no rows."""
+    encoder = SentenceTransformersEncoder("all-MiniLM-L6-v2", "cpu")
+    cosines = (encoder.embed(CANARIES["texts"]) * np.array(CANARIES["embeddings"])).sum(axis=1)
+    assert cosines.min() > 0.9999
+    assert encoder.embed([]).shape == (0, 384)
+
+
+@pytest.mark.export
+def test_unknown_model_is_refused_by_name(tmp_path):
+    """A folder without a model."""
+    with pytest.raises(BuildError, match="cannot be loaded as a sentence-transformers model"):
+        SentenceTransformersEncoder(str(tmp_path), "cpu")

@@ -1,0 +1,34 @@
+"""The report predicts serving memory from the figures that were measured, and says what to do when it will not fit."""
+
+from src.ingestion.build_report import BuildReport
+from src.ingestion.loader import Skipped
+
+
+def report(chunks: int, memory_limit_mb: int = 512) -> BuildReport:
+    skipped = (Skipped("scan.pdf", "it has no text"),)
+    return BuildReport(3, chunks, 4 * chunks, skipped, 7, 12.34, 5_600_000, memory_limit_mb)
+
+
+def test_serving_memory_grows_by_two_kilobytes_a_passage() -> None:
+    """110 MB with a small index, 2 MB for each thousand passages."""
+    assert report(0).serving_mb == 110
+    assert report(10_000).serving_mb == 130
+
+
+def test_summary_names_the_skipped_and_the_figures() -> None:
+    """What was built, what was left out and why."""
+    summary = report(1200).summary()
+    assert "Skipped scan.pdf: it has no text" in summary
+    assert "3 read, 1 skipped" in summary
+    assert "1,200 with 4,800 sentences" in summary
+    assert "5.6 MB on disk" in summary
+    assert "about 112 MB of 512 MB" in summary
+    assert "Warning" not in summary
+
+
+def test_index_that_will_not_fit_comes_with_a_cure() -> None:
+    """78 % of 512 MB less 110 MB hold 144,680 passages of 2 kB."""
+    assert report(144_000).will_fit
+    summary = report(150_000).summary()
+    assert "Warning: this will not fit. 512 MB serve about 144,680 passages" in summary
+    assert "CHROMA_URL" in summary

@@ -1,0 +1,157 @@
+"""Cgroups are written as folders, as the kernel documents them, and once made for real."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from benchmarks.cgroup_box import Box, BoxUnavailable
+from src.memory.memory_probe import MemoryProbe, MemoryReading
+from src.memory.process_tree import read_own_memory_mb, read_processes
+
+MB = 1024 * 1024
+
+
+def write_group(folder: Path, version: int, *, limit: str | int, usage_mb: int = 100, inactive_mb: int = 30) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    names = ("memory.max", "memory.current") if version == 2 else ("memory.limit_in_bytes", "memory.usage_in_bytes")
+    key = "inactive_file" if version == 2 else "total_inactive_file"
+    (folder / names[0]).write_text(f"{limit}\n")
+    (folder / names[1]).write_text(f"{usage_mb * MB}\n")
+    (folder / "memory.stat").write_text(f"anon 1\nactive_file 7\n{key} {inactive_mb * MB}\nunevictable 0\n")
+
+
+def make_proc(folder: Path, membership: str) -> Path:
+    """A /proc whose only own file is this process's cgroup membership."""
+    own = folder / "proc" / "self"
+    own.mkdir(parents=True)
+    (own / "cgroup").write_text(membership)
+    return folder / "proc"
+
+
+def read(folder: Path, membership: str, limit_mb: int = 512) -> MemoryReading:
+    return MemoryProbe(limit_mb, cgroup_root=folder / "cgroup", proc=make_proc(folder, membership)).read()
+
+
+def test_cgroup2_charge_is_usage_less_inactive_file(tmp_path: Path) -> None:
+    """Inactive file pages are given up first, so they do not count."""
+    write_group(tmp_path / "cgroup/app", 2, limit=256 * MB)
+    assert read(tmp_path, "0::/app\n") == MemoryReading(70.0, 256.0, "cgroup2")
+
+
+def test_cgroup1_charge_counts_the_groups_below(tmp_path: Path) -> None:
+    """v1's own inactive_file leaves out the groups below; total_inactive_file does not."""
+    write_group(tmp_path / "cgroup/memory/app", 1, limit=256 * MB)
+    assert read(tmp_path, "9:name=systemd:/\n4:cpu,memory:/app\n0::/\n") == MemoryReading(70.0, 256.0, "cgroup1")
+
+
+def test_lowest_limit_on_the_path_up_wins_with_its_own_charge(tmp_path: Path) -> None:
+    """The kernel kills by the group that runs out first, whatever it holds beside us."""
+    write_group(tmp_path / "cgroup/a", 2, limit=200 * MB, usage_mb=150, inactive_mb=0)
+    write_group(tmp_path / "cgroup/a/b", 2, limit=400 * MB, usage_mb=90)
+    write_group(tmp_path / "cgroup/a/b/c", 2, limit="max", usage_mb=80)
+    assert read(tmp_path, "0::/a/b/c\n") == MemoryReading(150.0, 200.0, "cgroup2")
+
+
+def test_path_of_the_host_falls_back_to_the_container_root(tmp_path: Path) -> None:
+    """Without a cgroup namespace the path is the host's and does not exist in the container."""
+    write_group(tmp_path / "cgroup/memory", 1, limit=512 * MB)
+    assert read(tmp_path, "4:memory:/docker/0123\n") == MemoryReading(70.0, 512.0, "cgroup1")
+
+
+@pytest.mark.parametrize("limit", ["max", 8192 * MB])
+def test_cgroup_without_a_binding_limit_counts_the_processes(tmp_path: Path, limit: str | int) -> None:
+    """A developer's container of 8 GB holds other programs, which must not push this server into DEGRADED."""
+    write_group(tmp_path / "cgroup/app", 2, limit=limit, usage_mb=6000)
+    reading = MemoryProbe(512, cgroup_root=tmp_path / "cgroup").read()
+    assert (reading.source, reading.limit_mb) == ("pss", 512.0)
+
+
+def test_missing_stat_counts_the_processes_and_says_so_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A file that vanished is no reason to stop, nor to fill the log."""
+    write_group(tmp_path / "cgroup/app", 2, limit=256 * MB)
+    proc = make_proc(tmp_path, "0::/app\n")
+    probe = MemoryProbe(512, cgroup_root=tmp_path / "cgroup", proc=proc)
+    (tmp_path / "cgroup/app/memory.stat").unlink()
+    (proc / str(os.getpid())).symlink_to(f"/proc/{os.getpid()}")
+    with caplog.at_level(logging.WARNING):
+        readings = [probe.read() for _ in range(3)]
+    assert [reading.source for reading in readings] == ["pss"] * 3
+    assert readings[0].limit_mb == 256.0
+    assert [record.message.split(" (")[0] for record in caplog.records] == ["The memory cgroup cannot be read"]
+
+
+def test_unreadable_limit_counts_the_processes_and_says_so_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Words where a number belongs are treated as no cgroup at all."""
+    write_group(tmp_path / "cgroup/app", 2, limit="plenty")
+    with caplog.at_level(logging.WARNING):
+        reading = read(tmp_path, "0::/app\n")
+    assert reading.limit_mb == 512.0
+    assert "No memory cgroup can be found" in caplog.records[0].message
+
+
+def test_no_smaps_rollup_counts_rss(tmp_path: Path) -> None:
+    """Some sandboxes have no smaps_rollup; RSS counts shared pages twice but is there."""
+    own = tmp_path / "proc" / str(os.getpid())
+    own.mkdir(parents=True)
+    (own / "statm").write_text("5000 2560 100 1 0 1 0\n")
+    (tmp_path / "proc/self").symlink_to(own)
+    (own / "cgroup").write_text("0::/\n")
+    reading = MemoryProbe(512, cgroup_root=tmp_path / "cgroup", proc=tmp_path / "proc").read()
+    assert (reading.source, reading.charged_mb) == ("rss", 2560 * os.sysconf("SC_PAGE_SIZE") / MB)
+
+
+def test_own_processes_are_as_psutil_sees_them() -> None:
+    """psutil is the second implementation; between the two readings a page or two may come."""
+    (mine,) = [process for process in read_processes() if process.pid == os.getpid()]
+    theirs = psutil.Process().memory_full_info()
+    assert mine.rss_mb == pytest.approx(theirs.rss / MB, rel=0.02)
+    assert mine.pss_mb == pytest.approx(theirs.pss / MB, rel=0.02)
+    assert mine.vms_mb == pytest.approx(theirs.vms / MB, rel=0.02)
+    assert mine.threads == psutil.Process().num_threads()
+    assert read_own_memory_mb()[0] == pytest.approx(theirs.rss / MB, rel=0.02)
+
+
+def test_real_box_is_found_and_read() -> None:
+    """In a real cgroup of 300 MB the probe finds the limit and what 60 MB more do to the charge."""
+    program = (
+        "import json; from src.memory.memory_probe import MemoryProbe; probe = MemoryProbe(512); before = probe.read();"
+        "kept = bytearray(b'x') * (60 * 2**20); after = probe.read();"
+        "print(json.dumps([before.source, before.limit_mb, after.charged_mb - before.charged_mb]))"
+    )
+    try:
+        with Box(memory_mb=300, cpus=None) as box:
+            process = box.start([sys.executable, "-c", program], stdout=subprocess.PIPE)
+            output, _ = process.communicate(timeout=60)
+            source, limit_mb, growth_mb = json.loads(output)
+            assert (source, limit_mb) == (f"cgroup{box.version}", 300.0)
+            assert growth_mb == pytest.approx(60, abs=3)
+            assert box.peak_mb > 60
+    except BoxUnavailable as exc:
+        pytest.skip(str(exc))
+
+
+def test_box_kills_what_outgrows_it_and_leaves_no_group() -> None:
+    """The box is real: 60 MB do not fit into 40, and afterwards nothing of it is left."""
+    try:
+        with Box(memory_mb=40, cpus=0.5) as box:
+            group = box.memory_group
+            process = box.start([sys.executable, "-c", "kept = bytearray(b'x') * (60 * 2**20)"])
+            assert process.wait(timeout=60) == -9
+            assert box.oom_kills == 1
+    except BoxUnavailable as exc:
+        pytest.skip(str(exc))
+    assert not group.exists()
+
+
+def test_box_that_cannot_be_made_says_how_to_have_one(tmp_path: Path) -> None:
+    """It never pretends: no cgroup file system, no box, and the message names the way."""
+    with pytest.raises(BoxUnavailable, match="docker run --memory"), Box(cgroup_root=tmp_path):
+        pass

@@ -1,0 +1,44 @@
+"""The real app with the committed index is replaced under load as the toy is."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.memory.gunicorn_server import REPOSITORY, GunicornServer, Load, kill, wait_until
+
+pytestmark = pytest.mark.skipif(
+    not (REPOSITORY / "data/index/manifest.json").is_file(), reason="no index is built: ./run.sh build"
+)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--preload",)])
+def test_handovers_of_the_real_app_fail_no_chat(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """Model, Chroma and texts are opened anew by each successor while the elder answers."""
+    load = Load()
+    with GunicornServer.run(
+        tmp_path, *arguments, app="app:app", MAX_REQUESTS="20", MAX_REQUESTS_JITTER="5", RATE_LIMIT="off"
+    ) as server:
+        server.chat()
+        with load.on(server, clients=4, think_s=0.05):
+            wait_until(lambda: server.handovers >= 3, "3 hand-overs", 90)
+    assert load.failures == []
+
+
+def test_killed_worker_of_the_real_app_is_followed_by_one_that_answers(tmp_path: Path) -> None:
+    """SIGKILL in the middle of chats: the next chat is answered."""
+    with GunicornServer.run(tmp_path, app="app:app", RATE_LIMIT="off") as server:
+        server.chat()
+        with Load().on(server, clients=4):
+            kill(server.workers[0])
+        assert server.chat()["answer"]
+
+
+def test_limit_set_absurdly_low_refuses_chats_and_stays_healthy(tmp_path: Path) -> None:
+    """1 MB: nothing can be answered, and the server says so instead of dying or replacing workers in a loop."""
+    with GunicornServer.run(tmp_path, app="app:app", MEMORY_LIMIT_MB="1") as server:
+        worker = server.get("/ready") and server.workers
+        for _ in range(3):
+            with pytest.raises(AssertionError, match=r"503.*memory_exhausted"):
+                server.chat()
+        assert server.get("/health")["status"] == "degraded"
+        assert server.workers == worker

@@ -1,0 +1,159 @@
+"""A real gunicorn with the project's gunicorn.conf.py, a toy app, and clients that chat all the while."""
+
+import http.client
+from pathlib import Path
+
+import pytest
+
+from tests.memory.gunicorn_server import GunicornServer, Load, kill, wait_until
+
+
+def test_hundred_handovers_under_load_fail_no_request(tmp_path: Path) -> None:
+    """Under --preload, as on Render: no request is lost and none meets a worker that is not warm."""
+    load = Load()
+    with GunicornServer.run(
+        tmp_path, "--preload", MAX_REQUESTS="5", MAX_REQUESTS_JITTER="2", TOY_WARM_UP_S="0"
+    ) as server:
+        server.chat()
+        with load.on(server, clients=4, think_s=0.02):
+            wait_until(lambda: server.handovers >= 100, "100 hand-overs", 120)
+        assert len(server.workers) <= 2
+    assert load.failures == []
+    assert load.cold == 0
+    assert len(load.pids) >= 100
+
+
+@pytest.mark.parametrize(("count", "arguments"), [(1, ()), (2, ()), (2, ("--preload",))])
+def test_handovers_keep_the_number_of_workers(tmp_path: Path, count: int, arguments: tuple[str, ...]) -> None:
+    """With two workers each is replaced in its turn, and in the end there are as many as at the start."""
+    load = Load()
+    with GunicornServer.run(
+        tmp_path, f"--workers={count}", *arguments, MAX_REQUESTS="10", MAX_REQUESTS_JITTER="5"
+    ) as server:
+        with load.on(server, clients=4, think_s=0.02):
+            wait_until(lambda: server.handovers >= 3, "3 hand-overs")
+        wait_until(lambda: len(server.workers) == count, "the elders are gone")
+    assert load.failures == []
+
+
+def test_elder_that_asked_is_the_one_that_retires(tmp_path: Path) -> None:
+    """gunicorn stops the oldest; with two workers that may be the one with its budget unspent."""
+    with GunicornServer.run(tmp_path, "--workers=2", MAX_REQUESTS="3", MAX_REQUESTS_JITTER="0") as server:
+        wait_until(lambda: len(server.workers) == 2, "two workers")
+        before = set(server.workers)
+        while "[hand-over: " not in server.log:
+            server.chat()
+        wait_until(lambda: server.handovers == 1 and len(server.workers) == 2, "one hand-over")
+        (line,) = (line for line in server.log.splitlines() if "[hand-over: " in line)
+        elder = int(line.split("[")[2].split("]")[0])
+        assert elder not in server.workers
+        assert len(before & set(server.workers)) == 1
+
+
+@pytest.mark.parametrize("fault", ["fail_warm_up", "fail_boot"])
+def test_successor_that_fails_leaves_the_elder_serving(tmp_path: Path, fault: str) -> None:
+    """A failed successor is tried once, not in a loop, and the elder goes on past its budget."""
+    with GunicornServer.run(tmp_path, MAX_REQUESTS="3", MAX_REQUESTS_JITTER="0") as server:
+        elder = server.chat()["pid"]
+        (tmp_path / fault).touch()
+        load = Load()
+        with load.on(server, clients=2, think_s=0.02):
+            wait_until(lambda: "Hand-over failed" in server.log, "the failure")
+            answered = len(load.latencies_s)
+            wait_until(lambda: len(load.latencies_s) > answered + 50, "chats after the failure")
+        assert load.failures == []
+        assert load.pids == {elder}
+        assert server.workers == [elder]
+        assert server.log.count("Hand-over failed") == 1
+
+
+def test_elder_killed_while_its_successor_warms_leaves_one_worker(tmp_path: Path) -> None:
+    """The successor is then simply the worker; nobody is retired in the dead one's stead."""
+    with GunicornServer.run(tmp_path, MAX_REQUESTS="1", MAX_REQUESTS_JITTER="0", TOY_WARM_UP_S="1") as server:
+        elder = server.chat()["pid"]
+        wait_until(lambda: len(server.workers) == 2, "a successor")
+        (successor,) = set(server.workers) - {elder}
+        kill(elder)
+        assert server.chat()["pid"] == successor
+        wait_until(lambda: server.handovers == 1, "the successor is ready")
+        assert server.get("/health")["pid"] == successor
+        assert server.workers == [successor]
+
+
+def test_probes_and_refused_chats_do_not_count(tmp_path: Path) -> None:
+    """Render probes every few seconds; only an answered chat uses the budget up."""
+    with GunicornServer.run(tmp_path, MAX_REQUESTS="3", MAX_REQUESTS_JITTER="0") as server:
+        pid = server.chat()["pid"]
+        for _ in range(50):
+            assert server.get("/health")["pid"] == pid
+        for _ in range(20):
+            with pytest.raises(AssertionError):
+                server.request("PUT", "/chat")
+        assert "hand-over" not in server.log
+        server.chat()
+        server.chat()
+        wait_until(lambda: server.handovers == 1, "the third chat starts a hand-over")
+
+
+def test_worker_killed_in_the_middle_of_chats_is_replaced(tmp_path: Path) -> None:
+    """SIGKILL, as of a full cgroup: the chats in flight are lost, the next request is served."""
+    load = Load()
+    with GunicornServer.run(tmp_path, TOY_ANSWER_S="0.2", MAX_REQUESTS="1000") as server:
+        victim = server.chat()["pid"]
+        with load.on(server, clients=4):
+            wait_until(lambda: len(load.latencies_s) > 8, "chats are under way")
+            kill(victim)
+            wait_until(lambda: len(load.pids) > 1, "another worker answers")
+        assert 1 <= len(load.failures) <= 8
+        assert victim not in server.workers
+        assert server.chat()["pid"] != victim
+
+
+def test_no_room_for_two_stops_first_and_loses_nothing(tmp_path: Path) -> None:
+    """Two workers of 75 MB do not fit into 160: the elder goes first, the queue waits, the heir loads by itself."""
+    load = Load()
+    with GunicornServer.run(tmp_path, MEMORY_LIMIT_MB="160", MAX_REQUESTS="20", MAX_REQUESTS_JITTER="0") as server:
+        elder = server.chat()["pid"]
+        with load.on(server, clients=2, think_s=0.02):
+            wait_until(lambda: len(load.pids) > 1, "an heir")
+        assert load.failures == []
+        assert "stop first: " in server.log
+        assert server.handovers == 0
+        assert elder not in server.workers
+    with GunicornServer.run(tmp_path, MEMORY_LIMIT_MB="160", MAX_REQUESTS="1", MAX_REQUESTS_JITTER="0") as server:
+        elder = server.chat()["pid"]
+        wait_until(lambda: elder not in server.workers and len(server.workers) == 1, "an heir")
+        wait_until(lambda: server.get("/health")["is_warm"], "the heir loads without being asked")
+
+
+def test_idle_connection_of_a_retired_worker_still_serves_one_request(tmp_path: Path) -> None:
+    """A client may be sending just as the worker retires: it is answered, and told to close."""
+    with GunicornServer.run(tmp_path, MAX_REQUESTS="1", MAX_REQUESTS_JITTER="0") as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        connection.request("GET", "/health")
+        connection.getresponse().read()
+        server.chat()
+        wait_until(lambda: "Handling signal: ttou" in server.log, "the elder is retired")
+        connection.request("GET", "/health")
+        response = connection.getresponse()
+        assert response.status == 200
+        assert response.getheader("Connection") == "close"
+        connection.close()
+
+
+def test_server_stops_while_a_successor_hangs(tmp_path: Path) -> None:
+    """A warm-up that never ends holds up neither the elder nor the end."""
+    with GunicornServer.run(tmp_path, MAX_REQUESTS="1", MAX_REQUESTS_JITTER="0") as server:
+        elder = server.chat()["pid"]
+        (tmp_path / "hang_warm_up").touch()
+        server.chat()
+        wait_until(lambda: len(server.workers) == 2, "a successor")
+        assert server.chat()["pid"] == elder
+        server.process.terminate()
+        assert server.process.wait(10) == 0
+
+
+def test_max_requests_zero_never_replaces(tmp_path: Path) -> None:
+    """0 means never; gunicorn's own count must not come in by the jitter."""
+    with GunicornServer.run(tmp_path, MAX_REQUESTS="0", MAX_REQUESTS_JITTER="1") as server:
+        assert len({server.chat()["pid"] for _ in range(40)}) == 1

@@ -1,0 +1,141 @@
+"""The page for everybody: on a phone, in the dark, with a screen reader, small."""
+
+import json
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.conftest import Server, serve
+from tests.page.conftest import Watch, ask, last_exchange, open_chat
+
+QUESTION = "How many days of annual leave do employees get?"
+DOCUMENT = "/documents/people/annual-leave.md?start=300&end=600"
+PAGES = ("/", "/documents", "/documents?q=leave", DOCUMENT, "/memory", "/docs", "/nothing-here")
+MAX_BYTES = 60_000
+NewContext = Callable[..., BrowserContext]
+
+
+def serious_violations(page: Page) -> list[str]:
+    """Run axe-core on the page as it is."""
+    page.evaluate((resources.files("axe_playwright_python") / "axe.min.js").read_text())
+    result = page.evaluate("axe.run()")
+    return [
+        f"{found['id']} ({found['impact']}): {json.dumps([node['html'] for node in found['nodes']])[:500]}"
+        for found in result["violations"]
+        if found["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", PAGES)
+def test_page_has_no_serious_violation(
+    new_context: NewContext, watch: Watch, server: Server, path: str, scheme: str
+) -> None:
+    """Labels, roles, contrast, headings: axe-core finds nothing serious, in light and dark."""
+    page = new_context(color_scheme=scheme).new_page()
+    watch.expects_failures = path == "/nothing-here"
+    watch.follow(page)
+    page.goto(server.url + path)
+    if path == "/memory":
+        expect(page.locator("#processes tr").first).to_be_visible()
+    assert serious_violations(page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_conversation_with_an_open_source_has_no_serious_violation(
+    new_context: NewContext, watch: Watch, server: Server, scheme: str
+) -> None:
+    """The states that appear only in use are checked too."""
+    page = new_context(color_scheme=scheme, viewport={"width": 1280, "height": 800}).new_page()
+    watch.follow(page)
+    open_chat(page, server)
+    for question in ("What is the boiling point of tungsten on Jupiter?", QUESTION):
+        ask(page, question)
+        expect(last_exchange(page).get_by_text("Passages:")).to_be_visible()
+        last_exchange(page).get_by_text("Passages:").click()
+    page.locator(".marker").first.click()
+    expect(page.locator("#reader mark")).to_be_visible()
+    assert serious_violations(page) == []
+
+
+def test_dark_follows_the_system(new_context: NewContext, server: Server) -> None:
+    """Dark paper, light ink; nobody has to switch."""
+    brightness = {}
+    for scheme in ("light", "dark"):
+        page = new_context(color_scheme=scheme).new_page()
+        page.goto(server.url + "/")
+        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        brightness[scheme] = sum(map(int, colour.removeprefix("rgb(").removesuffix(")").split(",")))
+    assert brightness["dark"] < 3 * 64 < 3 * 192 < brightness["light"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_phone_of_360_pixels_needs_no_sideways_scrolling(
+    new_context: NewContext, watch: Watch, server: Server, path: str
+) -> None:
+    """Nothing is wider than a small phone."""
+    page = new_context(viewport={"width": 360, "height": 740}).new_page()
+    watch.expects_failures = path == "/nothing-here"
+    watch.follow(page)
+    page.goto(server.url + path)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_source_covers_the_phone_and_gives_it_back(new_context: NewContext, watch: Watch, server: Server) -> None:
+    """On a phone the source lies over the answer; closing it leads back to the marker."""
+    page = new_context(viewport={"width": 360, "height": 740}, has_touch=True).new_page()
+    watch.follow(page)
+    open_chat(page, server)
+    ask(page, QUESTION)
+    page.locator(".marker").first.tap()
+    expect(page.locator("#reader mark")).to_be_in_viewport()
+    box = page.locator("#reader").bounding_box()
+    assert box
+    assert (box["x"], box["width"]) == (0, 360)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.get_by_role("button", name="Close").tap()
+    expect(page.locator(".marker:focus")).to_have_count(1)
+    height = page.locator(".marker").first.bounding_box()
+    assert height
+    assert height["height"] >= 24, "a finger needs 24 pixels (WCAG 2.2, 2.5.8)"
+
+
+def test_nothing_moves_for_those_who_asked_for_that(new_context: NewContext, server: Server) -> None:
+    """With prefers-reduced-motion no element has a transition or an animation."""
+    page = new_context(reduced_motion="reduce").new_page()
+    page.goto(server.url + "/")
+    moving = page.evaluate(
+        """() => [...document.querySelectorAll("*")].map((element) => getComputedStyle(element))
+            .filter((style) => style.transitionDuration !== "0s" || style.animationName !== "none").length"""
+    )
+    assert moving == 0
+
+
+def test_memory_page_draws_what_is_charged(page: Page, server: Server) -> None:
+    """The figure, the bands and the processes are those of the server."""
+    page.goto(server.url + "/memory")
+    expect(page.locator("#processes tr")).to_have_count(len(server.get("/memory/stats").json()["processes"]))
+    expect(page.locator("#bands rect")).to_have_count(2)
+    expect(page.locator("#lines .charged")).to_have_count(1)
+    shown = float(page.locator("#now").inner_text().split()[0])
+    assert shown == pytest.approx(server.get("/memory/stats").json()["charged_mb"], rel=0.2)
+
+
+def test_hand_over_is_marked_in_the_plot(page: Page, tmp_path: Path) -> None:
+    """A worker that was not there a moment ago is a dashed line, and another line for its memory."""
+    with serve(tmp_path / "log", MAX_REQUESTS="1", MAX_REQUESTS_JITTER="0") as running:
+        page.goto(running.url + "/memory")
+        expect(page.locator("#processes tr")).to_have_count(2)
+        running.ask(QUESTION)
+        expect(page.locator("#marks .handover").first).to_be_attached()
+        expect(page.locator("#loaded tr").first).to_be_visible()
+
+
+def test_everything_together_is_small() -> None:
+    """Templates, scripts, styles and the icon, uncompressed."""
+    web = resources.files("src.web")
+    files = [file for folder in ("static", "templates") for file in (web / folder).iterdir()]
+    assert sum(len(file.read_bytes()) for file in files) < MAX_BYTES

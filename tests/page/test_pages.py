@@ -1,0 +1,158 @@
+"""The pages over HTTP: who gets HTML, what is cached, that text stays text, that curl lines run."""
+
+import html
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.conftest import ROOT, Server, serve
+from tests.page.conftest import ask, last_exchange, open_chat
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+HOSTILE = """# <script>alert(1)</script> Keys
+
+## Where <b>keys</b> are
+
+\U0001f511\U0001f511 The spare key of the <img src=x onerror=alert(1)> cellar hangs behind the clock. Read
+[this](javascript:alert(1)) or https://example.org/keys first.
+"""
+
+
+@pytest.mark.parametrize("path", ["/documents", "/documents/people/annual-leave.md", "/documents/nothing.md"])
+def test_browser_gets_a_page_and_a_program_json(server: Server, path: str) -> None:
+    """The same address serves both, and caches are told."""
+    for headers, kind in ((BROWSER, "text/html"), ({}, "application/json"), ({"Accept": "*/*"}, "application/json")):
+        response = server.get(path, headers=headers)
+        assert response.headers["Content-Type"].startswith(kind)
+        assert "Accept" in response.headers["Vary"]
+
+
+def test_error_page_keeps_the_status(server: Server) -> None:
+    """A page that says what is wrong is still a 404."""
+    response = server.get("/nothing", headers=BROWSER)
+    assert (response.status_code, response.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+    assert response.headers["X-Request-ID"] in response.text
+
+
+@pytest.mark.parametrize("path", ["/", "/documents", "/memory", "/docs"])
+def test_page_is_strict_and_whole(server: Server, path: str) -> None:
+    """No inline script or style, nothing from another host, all it names is there and may be kept for ever."""
+    response = server.get(path, headers=BROWSER)
+    policy = response.headers["Content-Security-Policy"]
+    assert "unsafe" not in policy
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Referrer-Policy"] == "no-referrer"
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style| style=| on\w+=", response.text)
+    assets = re.findall(r'(?:src|href)="(/assets/[^"]+)"', response.text)
+    assert assets
+    for address in assets:
+        asset = server.get(address)
+        assert asset.status_code == 200
+        assert asset.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    outside = re.findall(r'(?:src|href|action)="(?!/|#|")([^"]*)"', response.text)
+    assert outside == []
+
+
+def test_asset_under_an_old_hash_is_not_kept(server: Server) -> None:
+    """A page opened before a deployment still works, and nothing stale stays."""
+    response = server.get("/assets/0123456789ab/chat.js")
+    assert response.status_code == 200
+    assert "immutable" not in response.headers["Cache-Control"]
+    assert server.get("/assets/0123456789ab/../pages.py").status_code == 404
+    assert server.get("/assets/0123456789ab/..%2f..%2fsecurity.py").status_code == 404
+
+
+def test_pages_load_nothing_heavy() -> None:
+    """A fresh process that served every page has loaded none of the heavy libraries."""
+    code = """
+import sys
+from src.app_factory import create_app
+from src.config import Config
+from src.readiness import Readiness
+Readiness.start = lambda self: None
+client = create_app(Config.from_env({})).test_client()
+heavy = {"numpy", "onnxruntime", "tokenizers", "chromadb", "requests", "limits"}
+lists = ("/documents", "/documents?q=leave", "/documents/people/annual-leave.md", "/suggestions")
+for path in ("/", "/memory", "/docs", "/assets/0/chat.js", *lists):
+    assert client.get(path, headers={"Accept": "text/html"}).status_code == 200, path
+print(sorted(heavy & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_curl_lines_run_as_they_stand(server: Server) -> None:
+    """Every line of the API page is a command that succeeds, given the token that its text names."""
+    lines = [
+        html.unescape(line) for line in re.findall(r"<code>(curl .*?)</code>", server.get("/docs").text, re.DOTALL)
+    ]
+    operations = [method for methods in server.get("/openapi.json").json()["paths"].values() for method in methods]
+    assert len(lines) == len(operations)
+    for line in lines:
+        command = line + " -o /dev/null -w '%{http_code}'"
+        environment = {"PATH": os.environ["PATH"], "ADMIN_TOKEN": "admin"}
+        done = subprocess.run(command, shell=True, env=environment, capture_output=True, text=True)
+        assert done.stdout == "200", line
+
+
+def test_list_search_and_reading_lead_to_one_another(page: Page, server: Server) -> None:
+    """From the list to a document, from a search to the passage in its document."""
+    page.goto(server.url + "/documents")
+    total = server.get("/documents").json()["total"]
+    expect(page.get_by_text(f"{total} documents in the index")).to_be_visible()
+    page.get_by_label("Search the passages by their words").fill("carry over leave")
+    page.keyboard.press("Enter")
+    page.locator(".hits a").first.click()
+    expect(page.locator("mark").first).to_be_in_viewport()
+    path = page.url.split("/documents/")[1].split("?")[0]
+    document = server.get(f"/documents/{path}").json()
+    expect(page.locator(".cut")).to_have_count(len(document["passages"]))
+    shown = page.evaluate(
+        """() => { const all = document.getElementById("document").cloneNode(true);
+            all.querySelectorAll(".cut").forEach((label) => label.remove()); return all.textContent; }"""
+    )
+    assert shown == document["text"]
+
+
+@pytest.fixture(scope="module")
+def hostile_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder: Path = tmp_path_factory.mktemp("hostile")
+    (folder / "documents").mkdir()
+    (folder / "documents" / 'a "quoted" & <b>.md').write_text(HOSTILE)
+    places = {"DOCUMENTS_DIR": str(folder / "documents"), "INDEX_DIR": str(folder / "index")}
+    subprocess.run(
+        [sys.executable, "build_embeddings.py"], cwd=ROOT, env={"PATH": "/usr/bin:/bin", **places}, check=True,
+        capture_output=True,
+    )  # fmt: skip
+    with serve(folder / "log", MAX_REQUESTS="0", **places) as running:
+        yield running
+
+
+def test_documents_are_text_and_never_markup(page: Page, hostile_server: Server) -> None:
+    """Tags are read, not run; only http links are links; emoji do not shift the mark."""
+    open_chat(page, hostile_server)
+    ask(page, "Where does the spare key of the cellar hang?")
+    exchange = last_exchange(page)
+    expect(exchange.locator(".text")).to_contain_text("<img src=x onerror=alert(1)>")
+    expect(page.locator("main img, main script, main b img")).to_have_count(0)
+    assert all(
+        href.startswith("http")
+        for href in exchange.locator("a").evaluate_all("links => links.map((link) => link.href)")
+    )
+    excerpt = hostile_server.ask("Where does the spare key of the cellar hang?")["citations"][0]["excerpt"]
+    exchange.locator(".marker").first.click()
+    expect(page.locator("#reader mark")).to_have_text(excerpt)
+    for path in ("/documents", "/documents?q=key"):
+        page.goto(hostile_server.url + path)
+        expect(page.locator("main script, main img")).to_have_count(0)
+        page.locator(".documents a, .hits a").first.click()
+        expect(page.locator(".document")).to_contain_text("<img src=x onerror=alert(1)>")
+        expect(page.locator("main img, main script, main h1 *")).to_have_count(0)

@@ -1,0 +1,72 @@
+"""Markers as LLMs write them, and the spans that citations carry."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.rag.citations import normalise_markers, resolve_citations
+from tests.rag.passages import hits_of, make_chunk
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("Ten days [1].", "Ten days [1]."),
+        ("Ten days [9].", "Ten days."),
+        ("Ten days [0].", "Ten days."),
+        ("Ten days [1, 7].", "Ten days [1]."),
+        ("Ten days [1][9].", "Ten days [1]."),
+        ("Ten days [1] [9].", "Ten days [1]."),
+        ("Ten days [1-3].", "Ten days [1][2][3]."),
+        ("Ten days [2–9].", "Ten days [2][3]."),
+        ("Ten days [1; 2 and 3].", "Ten days [1][2][3]."),
+        ("Ten days [^2].", "Ten days [2]."),
+        ("Ten days [Passage 2].", "Ten days [2]."),
+        ("Ten days [source 1, 3].", "Ten days [1][3]."),
+        ("Ten days 【3†source】.", "Ten days [3]."),
+        ("Ten days [1, 1].", "Ten days [1]."),
+        ("Ten days [7-9].", "Ten days."),
+        ("See [the handbook] and [a].", "See [the handbook] and [a]."),
+    ],
+)
+def test_markers_of_passages_that_exist_are_kept(written: str, kept: str) -> None:
+    """With three passages retrieved, only 1 to 3 are markers, written one by one."""
+    assert normalise_markers(written, 3) == kept
+
+
+@given(st.text(alphabet="[]【】0123456789,-– ^ab\n", max_size=40), st.integers(0, 12))
+def test_every_marker_left_has_a_citation(text: str, passages: int) -> None:
+    """Whatever an LLM writes, each [n] of the answer is a citation that exists."""
+    import re
+
+    hits = hits_of([make_chunk("Ten days.", document=f"{n}.md") for n in range(passages)])
+    cited = resolve_citations(text, hits)
+    assert {int(n) for n in re.findall(r"\[(\d+)\]", cited.text)} == {c.marker for c in cited.citations}
+
+
+def test_citation_is_the_sentence_that_supports_the_claim() -> None:
+    """The excerpt is the passage's sentence that shares most words with the claim, and its span is in the document."""
+    chunk = make_chunk("Leave is fun.", "Staff have 27 days of leave.", "Ask in Roster.", start=100, page=4)
+    (citation,) = resolve_citations("You have 27 days of leave [1]. Ask for it.", hits_of([chunk])).citations
+    assert citation.excerpt == "Staff have 27 days of leave."
+    assert (citation.start, citation.end, citation.page) == (114, 142, 4)
+
+
+def test_marker_after_the_full_stop_belongs_to_the_sentence_before() -> None:
+    """Many models write the marker behind the stop."""
+    chunk = make_chunk("Ask in Roster.", "Staff have 27 days of leave.")
+    (citation,) = resolve_citations("You have 27 days of leave. [1] Ask the manager.", hits_of([chunk])).citations
+    assert citation.excerpt == "Staff have 27 days of leave."
+
+
+def test_claim_without_common_words_cites_the_whole_passage() -> None:
+    """Where no sentence stands out, none is made up."""
+    chunk = make_chunk("Ask in Roster.", "Use form L-1.")
+    (citation,) = resolve_citations("Twenty [1].", hits_of([chunk])).citations
+    assert citation.excerpt == chunk.text
+
+
+def test_citations_come_in_the_order_of_their_mention() -> None:
+    """A reader meets them in this order."""
+    hits = hits_of([make_chunk("Ask in Roster.", document=f"{n}.md") for n in range(3)])
+    assert [c.marker for c in resolve_citations("A [3]. B [1]. C [3].", hits).citations] == [3, 1]

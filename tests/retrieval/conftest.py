@@ -1,0 +1,33 @@
+"""A real index of the small corpus, built once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from src.artifacts import CHROMA_DIR, LEXICAL_FILE, Manifest
+from src.retrieval.chroma_client import create_vector_store
+from src.retrieval.passage_store import PassageStore, create_passage_store
+from tests.retrieval.corpus import CHUNKS, DIMENSION, DOCUMENTS, WordEncoder, sentence_embeddings
+
+
+@pytest.fixture(scope="session")
+def index_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("index")
+    create_passage_store(directory / LEXICAL_FILE, DOCUMENTS, ((c, sentence_embeddings(c)) for c in CHUNKS))
+    embeddings = WordEncoder().embed([f"{chunk.title} {chunk.text}" for chunk in CHUNKS])
+    ids, paths = [chunk.chunk_id for chunk in CHUNKS], [chunk.document for chunk in CHUNKS]
+    create_vector_store(directory / CHROMA_DIR, ids, paths, embeddings)
+    return directory
+
+
+@pytest.fixture
+def passages(index_dir: Path) -> Iterator[PassageStore]:
+    store = PassageStore.open(index_dir / LEXICAL_FILE)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def manifest() -> Manifest:
+    return Manifest(1, "words", "f", DIMENSION, "cosine", "s", "1.5.9", 4, len(CHUNKS), {}, "", None, {}, {})

@@ -1,0 +1,90 @@
+"""The arrows of the architecture: who may import whom."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+SHARED = {"src.records", "src.errors", "src.config", "src.artifacts"}
+# Each package, and what of the project it may import besides itself and what is shared.
+ARROWS: dict[str, set[str]] = {
+    "web": {"src.readiness", "src.rag.rag_pipeline", "src.retrieval", "src.memory"},
+    "rag": {"src.retrieval"},
+    "retrieval": set(),
+    "embedding": set(),
+    "memory": set(),
+    "ingestion": {"src.retrieval", "src.embedding", "src.rag.relevance", "src.rag.quoting"},
+}
+# The one file that may import each heavy library.
+WRAPPERS: dict[str, set[str]] = {
+    "flask": {"src/app_factory.py", "src/web"},
+    "psutil": {"src/memory"},
+    "chromadb": {"src/retrieval/chroma_client.py"},
+    "chromadb_rust_bindings": {"src/retrieval/vector_store.py"},
+    "onnxruntime": {"src/embedding"},
+    "tokenizers": {"src/embedding", "src/ingestion/chunker.py"},
+    "torch": {"src/embedding/onnx_export.py"},
+    "sentence_transformers": {"src/embedding"},
+    "requests": {"src/rag"},
+    "limits": {"src/web/security.py"},
+}
+
+
+def modules() -> list[Path]:
+    return sorted((ROOT / "src").rglob("*.py"))
+
+
+def imports_of(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text())
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            found.add(node.module or "")
+    return found
+
+
+@pytest.mark.parametrize("package", sorted(ARROWS))
+def test_packages_import_along_the_arrows(package: str) -> None:
+    """Imports point one way: web, rag, retrieval; memory and embedding know nobody."""
+    allowed = SHARED | ARROWS[package] | {f"src.{package}"}
+    for path in (ROOT / "src" / package).rglob("*.py"):
+        for name in imports_of(path):
+            if name.startswith("src."):
+                assert any(name == item or name.startswith(item + ".") for item in allowed), f"{path.name}: {name}"
+
+
+def test_nothing_that_serves_imports_ingestion() -> None:
+    """The server carries no reader and no splitter."""
+    for path in modules():
+        if "ingestion" not in path.parts:
+            assert not any(name.startswith("src.ingestion") for name in imports_of(path)), path
+
+
+@pytest.mark.parametrize("library", sorted(WRAPPERS))
+def test_library_is_imported_only_where_it_is_wrapped(library: str) -> None:
+    """A library can be replaced in one place."""
+    for path in modules():
+        place = path.relative_to(ROOT).as_posix()
+        if any(name.split(".")[0] == library for name in imports_of(path)):
+            assert any(place.startswith(wrapper) for wrapper in WRAPPERS[library]), f"{place} imports {library}"
+
+
+def test_bare_app_imports_nothing_heavy() -> None:
+    """A fresh process that made the app has loaded none of the heavy libraries; the first /chat does."""
+    heavy = "{'numpy', 'onnxruntime', 'tokenizers', 'chromadb', 'requests', 'torch', 'limits'}"
+    code = f"import sys, app; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_files_stay_readable() -> None:
+    """A file over 250 lines has a seam."""
+    long = {path.name: len(path.read_text().splitlines()) for path in modules()}
+    assert {name: lines for name, lines in long.items() if lines > 250} == {}

@@ -1,0 +1,80 @@
+"""The environment is validated before anything starts, and documented where people look."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from src.config import SETTINGS, Config
+from src.errors import ConfigError
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_empty_environment_gives_the_documented_defaults() -> None:
+    """The defaults are those of the contract."""
+    config = Config.from_env({})
+    assert (config.port, config.memory_limit_mb, config.top_k) == (8000, 512, 5)
+    assert (config.max_requests, config.max_requests_jitter) == (50, 10)
+    assert config.embedding_model_name == "sentence-transformers/all-MiniLM-L6-v2"
+    assert (config.index_dir, config.model_dir) == (Path("data/index"), Path("data/model"))
+    assert config.rate_limit == "60 per minute"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "0"),
+        ("PORT", "eighty"),
+        ("MEMORY_LIMIT_MB", "-1"),
+        ("TOP_K", "21"),
+        ("EMBEDDING_BACKEND", "torch"),
+        ("RATE_LIMIT", "60 per fortnight"),
+        ("LLM_BASE_URL", "ftp://example.org"),
+        ("LOG_LEVEL", "LOUD"),
+    ],
+)
+def test_bad_value_is_refused_by_name_and_value(name: str, value: str) -> None:
+    """A bad value stops the start, and the message says which."""
+    with pytest.raises(ConfigError, match=f"{name}='{re.escape(value)}' cannot be used: it must be "):
+        Config.from_env({name: value})
+
+
+def test_bad_secret_is_refused_without_being_shown() -> None:
+    """A key that was pasted with a line break must not land in the log."""
+    with pytest.raises(ConfigError, match="LLM_API_KEY") as caught:
+        Config.from_env({"LLM_API_KEY": "sk-very secret"})
+    assert "very" not in str(caught.value)
+
+
+def test_secrets_are_not_in_the_repr() -> None:
+    """A config in a log or a trace shows no key."""
+    config = Config.from_env({"LLM_API_KEY": "sk-one", "API_KEY": "sk-two", "ADMIN_TOKEN": "sk-three"})
+    assert "sk-" not in repr(config)
+
+
+def test_threads_must_exceed_chats() -> None:
+    """With every thread in a chat, /health would not be answered."""
+    with pytest.raises(ConfigError, match="GUNICORN_THREADS=8 must be greater than MAX_CONCURRENT_CHATS=8"):
+        Config.from_env({"GUNICORN_THREADS": "8", "MAX_CONCURRENT_CHATS": "8"})
+
+
+def test_every_setting_is_in_the_example_and_the_docs() -> None:
+    """A name that exists is documented with its default, and no other name is."""
+    example = (ROOT / ".env.example").read_text()
+    table = (ROOT / "docs" / "configuration.md").read_text()
+    in_example = dict(re.findall(r"^#?([A-Z_]+)=(.*)$", example, re.MULTILINE))
+    in_table = dict(re.findall(r"^\| `([A-Z_]+)` \| (?:`(.*?)`)? *\|", table, re.MULTILINE))
+    defaults = {item.name: item.default for item in SETTINGS}
+    assert in_example == defaults
+    assert in_table == defaults
+
+
+def test_environment_is_read_in_one_file() -> None:
+    """Only config.py reads the environment."""
+    readers = [
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "src").rglob("*.py")
+        if re.search(r"os\.(environ|getenv)", path.read_text())
+    ]
+    assert readers == ["src/config.py"]

@@ -1,0 +1,121 @@
+"""Answers written by an LLM, through the real server and a real HTTP server that stands for the LLM's API."""
+
+import json
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+import requests
+
+from tests.conftest import Server, free_port, serve, wait_until
+from tests.llm_server import HANG_UP, SSE, LLMServer, Reply, event, serve_llm, streamed
+
+QUESTION = "How many days of annual leave can be carried over?"
+STREAMS = 30
+
+
+@pytest.fixture(scope="module")
+def llm() -> Iterator[LLMServer]:
+    with serve_llm(streamed("none")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server(llm: LLMServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    settings = {"LLM_API_KEY": "sk-test", "LLM_BASE_URL": llm.url, "LLM_MODEL": "test-model", "MAX_REQUESTS": "0"}
+    with serve(tmp_path_factory.mktemp("llm") / "log", **settings) as running:
+        yield running
+
+
+def ask_for_stream(server: Server) -> requests.Response:
+    body = {"message": QUESTION, "stream": True}
+    return requests.post(server.url + "/chat", json=body, stream=True, timeout=60)
+
+
+def events_of(response: requests.Response) -> Iterator[tuple[str, dict[str, Any]]]:
+    name = ""
+    for line in response.iter_lines(chunk_size=1, decode_unicode=True):
+        if line.startswith("event: "):
+            name = line.removeprefix("event: ")
+        elif line.startswith("data: "):
+            yield name, json.loads(line.removeprefix("data: "))
+
+
+def first_token(events: Iterator[tuple[str, dict[str, Any]]]) -> str:
+    return next(str(data["text"]) for name, data in events if name == "token")
+
+
+def test_llm_answers_from_numbered_passages_and_invented_markers_go(server: Server, llm: LLMServer) -> None:
+    """The model gets the passages with numbers; a number that was not among them does not reach the person."""
+    llm.script = [streamed("Up to five days can be carried over into the next year [1]. ", "They must be taken [9].")]
+    llm.requests.clear()
+    body = server.ask(QUESTION)
+    assert (body["answered_by"], body["model"], body["grounded"]) == ("llm", "test-model", True)
+    markers = {int(marker) for marker in re.findall(r"\[(\d+)\]", body["answer"])}
+    assert markers == {citation["marker"] for citation in body["citations"]} == {1}
+    prompt = json.dumps(llm.requests[0].body["messages"])
+    assert "[1]" in prompt
+    assert "They must be taken by 31 March" in prompt
+    assert llm.requests[0].authorization == "Bearer sk-test"
+
+
+def test_first_token_passes_through_while_the_llm_still_writes(server: Server, llm: LLMServer) -> None:
+    """Nothing collects the answer on its way; `done` brings the whole of it."""
+    gate = Event()
+    llm.script = [Reply(headers=SSE, body=[event("Five "), gate, event("days [1].", "stop"), b"data: [DONE]\n\n"])]
+    with ask_for_stream(server) as response:
+        events = events_of(response)
+        assert next(events)[0] == "sources"
+        assert first_token(events) == "Five "
+        gate.set()
+        name, data = list(events)[-1]
+    assert name == "done"
+    assert data["answer"].startswith("Five days [1].")
+
+
+def test_thirty_people_wait_for_the_llm_at_once(server: Server, llm: LLMServer) -> None:
+    """All have their first token before any answer may end, and /health is answered meanwhile."""
+    gate, begun = Event(), []
+    llm.script = [Reply(headers=SSE, body=[event("Five "), gate, event("days [1].", "stop"), b"data: [DONE]\n\n"])]
+
+    def ask(_number: int) -> str:
+        with ask_for_stream(server) as response:
+            events = events_of(response)
+            begun.append(first_token(events))
+            return list(events)[-1][0]
+
+    with ThreadPoolExecutor(STREAMS) as pool:
+        ends = [pool.submit(ask, number) for number in range(STREAMS)]
+        wait_until(lambda: len(begun) == STREAMS, 60, "thirty first tokens")
+        assert server.get("/health").status_code == 200
+        gate.set()
+        assert [end.result(timeout=60) for end in ends] == ["done"] * STREAMS
+
+
+def test_reader_who_leaves_ends_the_llms_work_and_frees_the_place(llm: LLMServer, tmp_path: Path) -> None:
+    """With one place for chats, the next one is served after the first reader went away."""
+    settings = {"LLM_API_KEY": "sk-test", "LLM_BASE_URL": llm.url, "MAX_CONCURRENT_CHATS": "1"}
+    with serve(tmp_path / "log", **settings) as server:
+        llm.script = [Reply(headers=SSE, body=[event("Five "), *[event("more ")] * 3, HANG_UP]), streamed("Five [1].")]
+        llm.hung_up.clear()
+        response = ask_for_stream(server)
+        assert first_token(events_of(response)) == "Five "
+        assert server.post("/chat", {"message": QUESTION}).status_code == 503
+        response.close()
+        wait_until(lambda: server.post("/chat", {"message": QUESTION}).status_code == 200, 60, "a free place")
+        assert llm.hung_up.wait(20)
+
+
+def test_llm_that_cannot_be_reached_leaves_the_documents_own_sentences(tmp_path: Path) -> None:
+    """The person gets an answer and a notice, not an error; the key is in no log."""
+    settings = {"LLM_API_KEY": "sk-secret-key", "LLM_BASE_URL": f"http://127.0.0.1:{free_port()}/v1"}
+    with serve(tmp_path / "log", LLM_TIMEOUT_S="5", LOG_LEVEL="DEBUG", **settings) as server:
+        body = server.ask(QUESTION)
+        assert (body["answered_by"], body["model"]) == ("extractive", None)
+        assert body["notice"]
+        assert body["citations"]
+    assert "sk-secret-key" not in (tmp_path / "log").read_text()

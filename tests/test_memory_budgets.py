@@ -1,0 +1,68 @@
+"""Memory budgets: the real server with the committed index must stay inside them. `docs/memory.md` has the figures.
+
+PSS depends on who else on the machine maps the same libraries, here pytest itself: start is 35 to 45 MB with the same
+code. So what is asserted is what no file backs, and the whole as if the server were alone on its machine.
+"""
+
+import sys
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from benchmarks.cgroup_box import Box, BoxUnavailable
+from benchmarks.load import measure_load
+from benchmarks.process_memory import TreeMemory, read_tree
+from benchmarks.questions import handbook_questions
+from tests.conftest import Server, serve
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+
+# Tighter than the design's 40 and 150 MB, to keep what was won: 32.8 and 65.5 MB measured.
+START_ANONYMOUS_MB = 37
+FIRST_CHAT_ANONYMOUS_MB = 72
+FIRST_CHAT_MB = 150
+PEAK_MB = 300
+GROWTH_MB = 5
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that no other test has asked anything."""
+    with serve(tmp_path_factory.mktemp("budgets") / "log", MAX_REQUESTS="0") as server:
+        yield server
+
+
+def memory_of(server: Server) -> TreeMemory:
+    master = psutil.Process(server.process.pid)
+    return read_tree([master.pid, *(child.pid for child in master.children(recursive=True))])
+
+
+def test_memory_stays_in_budget_from_start_through_many_chats(fresh: Server) -> None:
+    """At start, after the first chat, and over 200 chats once everything lazy is there."""
+    questions = handbook_questions()
+    assert memory_of(fresh).anonymous_mb <= START_ANONYMOUS_MB
+    fresh.ask(questions[0])
+    after_first = memory_of(fresh)
+    assert after_first.anonymous_mb <= FIRST_CHAT_ANONYMOUS_MB
+    assert after_first.total_mb <= FIRST_CHAT_MB
+    for question in questions:
+        fresh.ask(question)
+    warm_mb = memory_of(fresh).anonymous_mb
+    for number in range(200):
+        fresh.ask(questions[number % len(questions)])
+    assert memory_of(fresh).anonymous_mb - warm_mb <= GROWTH_MB
+
+
+def test_thirty_clients_and_a_handover_stay_in_budget_in_the_box() -> None:
+    """512 MB as on the free tier; the CPU is left free, a tenth of one would take minutes."""
+    try:
+        with Box(memory_mb=512, cpus=None) as box:
+            record = measure_load(clients=30, chats=150, box=box, max_requests=20)
+            assert box.oom_kills == 0
+    except BoxUnavailable as exc:
+        pytest.skip(str(exc))
+    assert record["failed"] == 0
+    assert int(record["workers"] or 0) >= 2
+    assert float(record["peak_charged_mb"] or 0) <= PEAK_MB
+    assert float(record["peak_mb"] or 0) <= PEAK_MB
