@@ -26,6 +26,8 @@ recycling = get_recycling(settings.max_requests, settings.max_requests_jitter, s
 # A laptop is not open to its network; a host that must be passes --bind, as render.yaml does.
 bind = f"127.0.0.1:{settings.port}"
 workers = 1
+# A successor is forked with the app imported, which halves the CPU of a hand-over.
+preload_app = True
 worker_class = "gthread"
 threads = settings.gunicorn_threads
 # A tenth of a CPU can starve the heartbeat for a while.
@@ -46,6 +48,7 @@ raw_env = ["OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "TOKENIZERS_PARALLELIS
 # load would not survive, stays far behind it; only answered chats count there too.
 max_requests = 100 * (settings.max_requests + settings.max_requests_jitter) if settings.max_requests else 0
 max_requests_jitter = settings.max_requests_jitter
+when_ready = recycling.when_ready
 nworkers_changed = recycling.handover.nworkers_changed
 pre_fork = recycling.handover.pre_fork
 child_exit = recycling.handover.child_exit

@@ -3,12 +3,16 @@
 A worker writes a line into a pipe and then signals the master: `ask` with SIGTTIN (a second worker, please), `ready`
 with SIGTTOU (I am warm, retire the elder), `leave` without a signal (no room for two: I go first). gunicorn's own
 arbiter does the rest; its hooks, all called in the master, read the pipe. A pipe because a line is written whole or not
-at all and nothing stays locked when a worker is killed.
+at all and nothing stays locked when a worker is killed. What the elder's caches hold goes through an unnamed file.
 """
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from fcntl import LOCK_EX, LOCK_UN, lockf
+from tempfile import TemporaryFile
 from typing import Any, Literal
 
 MessageKind = Literal["ask", "ready", "leave"]
@@ -35,6 +39,8 @@ class Handover:
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
+        with TemporaryFile() as file:
+            self._caches = os.dup(file.fileno())
         self._inbox: list[Message] = []
         self._elder: int | None = None
         self._successor: Any = None
@@ -45,6 +51,25 @@ class Handover:
     def send(self, kind: MessageKind, *, is_for_memory: bool = False) -> None:
         """Tell the master something; called in a worker."""
         os.write(self._writer, f"{kind} {os.getpid()} {int(is_for_memory)}\n".encode())
+
+    def pass_on(self, caches: bytes) -> None:
+        """Leave the next successor what it may start with, in the place of what was left before."""
+        with self._locked_caches() as descriptor:
+            os.ftruncate(descriptor, 0)
+            try:
+                is_whole = os.pwrite(descriptor, caches, 0) == len(caches)
+            except OSError:
+                is_whole = False
+            if not is_whole:
+                logger.warning(
+                    "The caches could not be passed on (is the disk full?); the successor starts with empty ones"
+                )
+                os.ftruncate(descriptor, 0)
+
+    def inherit(self) -> bytes:
+        """Return what the last elder left."""
+        with self._locked_caches() as descriptor:
+            return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
 
     def is_successor(self, worker: Any) -> bool:
         """Tell whether this worker was forked to relieve one that still serves."""
@@ -84,6 +109,14 @@ class Handover:
             logger.error("Hand-over failed: the successor (pid %s) is gone; pid %s stays", worker.pid, self._elder)
         self._forget()
         self._set_workers(server, server.num_workers - 1)
+
+    @contextmanager
+    def _locked_caches(self) -> Iterator[int]:
+        lockf(self._caches, LOCK_EX)
+        try:
+            yield self._caches
+        finally:
+            lockf(self._caches, LOCK_UN)
 
     def _begin(self, server: Any, old: int) -> None:
         asks = [message for message in self._take("ask") if message.pid in server.WORKERS]

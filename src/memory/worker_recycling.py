@@ -5,6 +5,7 @@ master for a successor. That one loads its services before it accepts, then the 
 began. Where memory has no room for two, the elder goes first and its heir loads in the background.
 """
 
+import gc
 import logging
 import os
 import random
@@ -25,7 +26,7 @@ from src.records import MemoryMode
 EXTENSION = "rag512"
 CHAT_PATHS = frozenset({"/chat", "/v1/chat/completions"})
 WARM_UP_LIMIT_S = 120.0
-# The elder's chats come first while its successor loads: about 0.8 CPU-s that nobody waits for.
+# The elder's chats come first while its successor loads: about 0.2 CPU-s that nobody waits for.
 WARM_UP_NICENESS = 10
 # After so many chats the lazily loaded parts are there; growth counts from here.
 BASELINE_CHATS = 5
@@ -74,6 +75,11 @@ class WorkerRecycling:
         self._next_ask_at = 0.0
         self._retry_s = FIRST_RETRY_S
 
+    def when_ready(self, _server: Any) -> None:
+        """Hide what is imported from the garbage collector, whose passes would copy the pages that workers share."""
+        gc.collect()
+        gc.freeze()
+
     def post_worker_init(self, worker: Any) -> None:
         """Give the worker its budget; a successor loads its services here, before it accepts."""
         self._worker = worker
@@ -82,9 +88,9 @@ class WorkerRecycling:
         if not self.handover.is_successor(worker):
             logger.info("Memory [startup]: %s", self._probe.describe())
             if self.handover.is_heir(worker):
-                _start_warm_up(worker)
+                _start_warm_up(worker, b"")
             return
-        _warm_up(worker)
+        _warm_up(worker, self.handover.inherit())
         if worker.alive:
             logger.info("Memory [hand-over, successor ready]: %s", self._probe.describe())
             self.handover.send("ready")
@@ -155,6 +161,8 @@ class WorkerRecycling:
             self._next_ask_at = now + self._retry_s
             self._retry_s = min(self._retry_s * 2, LONGEST_RETRY_S)
         logger.info("Memory [hand-over: %s]: %s", reason.text, self._probe.describe())
+        # Where memory is short the successor starts with empty caches.
+        self.handover.pass_on(b"" if reason.is_for_memory else _services(self._worker).save_caches())
         self.handover.send("ask", is_for_memory=reason.is_for_memory)
         os.kill(self._worker.ppid, signal.SIGTTIN)
 
@@ -185,13 +193,17 @@ def _is_chat(request: Any) -> bool:
     return request.method == "POST" and request.path in CHAT_PATHS
 
 
-def _warm_up(worker: Any) -> None:
+def _services(worker: Any) -> Any:
+    return worker.wsgi.extensions[EXTENSION]
+
+
+def _warm_up(worker: Any, caches: bytes) -> None:
     """Load the app's services while the heartbeat goes on.
 
     Raises:
         TimeoutError: not within `WARM_UP_LIMIT_S`; what the app raises otherwise.
     """
-    thread, errors = _start_warm_up(worker)
+    thread, errors = _start_warm_up(worker, caches)
     deadline = time.monotonic() + WARM_UP_LIMIT_S
     while thread.is_alive() and worker.alive:
         worker.notify()
@@ -202,14 +214,15 @@ def _warm_up(worker: Any) -> None:
         raise errors[0]
 
 
-def _start_warm_up(worker: Any) -> tuple[Thread, list[BaseException]]:
+def _start_warm_up(worker: Any, caches: bytes) -> tuple[Thread, list[BaseException]]:
     errors: list[BaseException] = []
 
     def run() -> None:
         # On Linux this is of the thread alone; the libraries' own helper threads inherit it, which do 1 % of the work.
         os.setpriority(os.PRIO_PROCESS, get_native_id(), WARM_UP_NICENESS)
         try:
-            worker.wsgi.extensions[EXTENSION].warm_up()
+            _services(worker).warm_up()
+            _services(worker).restore_caches(caches)
         except BaseException as exc:  # noqa: BLE001 -- handed to the waiting thread
             errors.append(exc)
 

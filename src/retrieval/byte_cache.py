@@ -50,6 +50,17 @@ class ByteCache(Generic[K, V]):
             if self._values.getsizeof(value) <= self._values.maxsize:
                 self._values[key] = value
 
+    def newest(self, max_bytes: int) -> list[tuple[K, V]]:
+        """Copy what was used last, as much as `max_bytes` hold, in the order of its use."""
+        with self._lock:
+            # Only taking out tells the order of use.
+            items: list[tuple[K, V]] = [self._values.popitem() for _ in range(len(self._values))]
+            self._values.update(items)
+            sizes = [self._values.getsizeof(value) for _, value in items]
+        while sum(sizes) > max_bytes:
+            del sizes[0], items[0]
+        return items
+
     def clear(self) -> None:
         """Let everything go; the counts stay."""
         with self._lock:

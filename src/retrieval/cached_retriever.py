@@ -1,11 +1,13 @@
 """Retrieval that remembers: a question asked again costs neither model nor search.
 
 Two caches of 25 MB together: embeddings by text, results by the whole search. Both belong to one index; its fingerprint
-is in the keys, so that another index never answers from them.
+is in the keys, so that another index never answers from them. The newest results pass from a worker to its successor:
+a worker of 50 chats would else find each question new.
 """
 
 from __future__ import annotations
 
+import pickle
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 EMBEDDING_BYTES = 5 * 2**20
 RESULT_BYTES = 20 * 2**20
+# About 140 results: 0.8 MB written, 6 ms to write and 5 ms to read.
+CARRIED_BYTES = 4 * 2**20
 # Objects, spans and dictionary slots around a chunk's texts, measured with tracemalloc on the sample handbook.
 CHUNK_OVERHEAD_BYTES = 2500
 _NO_FILTERS = Filters()
@@ -82,6 +86,15 @@ class CachedRetriever:
         found = self._retriever.search(query, limit=limit, offset=offset, filters=filters, kind=kind)
         self._results.put(key, found)
         return found
+
+    def save(self) -> bytes:
+        """Return the newest results as the successor's `restore` reads them."""
+        return pickle.dumps(self._results.newest(CARRIED_BYTES), pickle.HIGHEST_PROTOCOL)
+
+    def restore(self, saved: bytes) -> None:
+        """Take over what `save` returned; only of this server's own processes, for a pickle can run code."""
+        for key, found in pickle.loads(saved):  # noqa: S301
+            self._results.put(key, found)
 
     def clear(self) -> None:
         """Let both caches go."""

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -83,16 +83,23 @@ class GunicornServer:
 
     def request(self, method: str, path: str) -> Any:
         """Ask once on a connection of its own; the answer's JSON."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            body = QUESTION if method == "POST" else None
-            connection.request(method, path, body, {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            body = response.read()
-            assert response.status == 200, (response.status, body, self.log)
-            return json.loads(body)
-        finally:
-            connection.close()
+        with self.connect() as ask:
+            return ask(method, path)
+
+    @contextmanager
+    def connect(self) -> Iterator[Callable[[str, str], Any]]:
+        """Keep one connection, and with it one worker; what it yields asks and returns the answer's JSON."""
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+
+            def ask(method: str, path: str) -> Any:
+                body = QUESTION if method == "POST" else None
+                connection.request(method, path, body, {"Content-Type": "application/json"})
+                response = connection.getresponse()
+                answer = response.read()
+                assert response.status == 200, (response.status, answer, self.log)
+                return json.loads(answer)
+
+            yield ask
 
 
 @dataclass

@@ -1,19 +1,21 @@
 """A real gunicorn with the project's gunicorn.conf.py, a toy app, and clients that chat all the while."""
 
 import http.client
+import os
+import resource
+import signal
 from pathlib import Path
 
 import pytest
 
+from src.memory.handover import Handover
 from tests.memory.gunicorn_server import GunicornServer, Load, kill, wait_until
 
 
 def test_hundred_handovers_under_load_fail_no_request(tmp_path: Path) -> None:
-    """Under --preload, as on Render: no request is lost and none meets a worker that is not warm."""
+    """No request is lost and none meets a worker that is not warm."""
     load = Load()
-    with GunicornServer.run(
-        tmp_path, "--preload", MAX_REQUESTS="5", MAX_REQUESTS_JITTER="2", TOY_WARM_UP_S="0"
-    ) as server:
+    with GunicornServer.run(tmp_path, MAX_REQUESTS="5", MAX_REQUESTS_JITTER="2", TOY_WARM_UP_S="0") as server:
         server.chat()
         with load.on(server, clients=4, think_s=0.02):
             wait_until(lambda: server.handovers >= 100, "100 hand-overs", 120)
@@ -23,13 +25,11 @@ def test_hundred_handovers_under_load_fail_no_request(tmp_path: Path) -> None:
     assert len(load.pids) >= 100
 
 
-@pytest.mark.parametrize(("count", "arguments"), [(1, ()), (2, ()), (2, ("--preload",))])
-def test_handovers_keep_the_number_of_workers(tmp_path: Path, count: int, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("count", [1, 2])
+def test_handovers_keep_the_number_of_workers(tmp_path: Path, count: int) -> None:
     """With two workers each is replaced in its turn, and in the end there are as many as at the start."""
     load = Load()
-    with GunicornServer.run(
-        tmp_path, f"--workers={count}", *arguments, MAX_REQUESTS="10", MAX_REQUESTS_JITTER="5"
-    ) as server:
+    with GunicornServer.run(tmp_path, f"--workers={count}", MAX_REQUESTS="10", MAX_REQUESTS_JITTER="5") as server:
         with load.on(server, clients=4, think_s=0.02):
             wait_until(lambda: server.handovers >= 3, "3 hand-overs")
         wait_until(lambda: len(server.workers) == count, "the elders are gone")
@@ -37,25 +37,49 @@ def test_handovers_keep_the_number_of_workers(tmp_path: Path, count: int, argume
 
 
 def test_elder_that_asked_is_the_one_that_retires(tmp_path: Path) -> None:
-    """gunicorn stops the oldest; with two workers that may be the one with its budget unspent."""
+    """gunicorn stops the oldest; here that is the one with its budget unspent."""
     with GunicornServer.run(tmp_path, "--workers=2", MAX_REQUESTS="3", MAX_REQUESTS_JITTER="0") as server:
         wait_until(lambda: len(server.workers) == 2, "two workers")
-        before = set(server.workers)
-        while "[hand-over: " not in server.log:
-            server.chat()
-        wait_until(lambda: server.handovers == 1 and len(server.workers) == 2, "one hand-over")
-        (line,) = (line for line in server.log.splitlines() if "[hand-over: " in line)
-        elder = int(line.split("[")[2].split("]")[0])
-        assert elder not in server.workers
-        assert len(before & set(server.workers)) == 1
+        oldest, youngest = sorted(server.workers)
+        os.kill(oldest, signal.SIGSTOP)
+        with server.connect() as ask:
+            for _ in range(3):
+                assert ask("POST", "/chat")["pid"] == youngest
+        os.kill(oldest, signal.SIGCONT)
+        wait_until(lambda: server.handovers == 1 and youngest not in server.workers, "one hand-over")
+        wait_until(lambda: len(server.workers) == 2, "two workers again")
+        assert oldest in server.workers
 
 
-@pytest.mark.parametrize("fault", ["fail_warm_up", "fail_boot"])
-def test_successor_that_fails_leaves_the_elder_serving(tmp_path: Path, fault: str) -> None:
+def test_successor_starts_with_what_its_elder_cached(tmp_path: Path) -> None:
+    """Else each question is new to a worker of 50 chats."""
+    with GunicornServer.run(tmp_path, MAX_REQUESTS="1", MAX_REQUESTS_JITTER="0") as server:
+        elder = server.chat()["pid"]
+        wait_until(lambda: elder not in server.workers and len(server.workers) == 1, "the elder is gone")
+        assert server.chat()["inherited"] == str(elder)
+
+
+@pytest.mark.parametrize("file_bytes", [0, 10])
+def test_caches_that_the_disk_does_not_hold_are_left_out(file_bytes: int) -> None:
+    """A part of them would be no good to the successor, and the hand-over goes on."""
+    handover = Handover()
+    handover.pass_on(b"old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, hard))
+    try:
+        handover.pass_on(b"what the elder remembers")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert handover.inherit() == b""
+    handover.pass_on(b"what the elder remembers")
+    assert handover.inherit() == b"what the elder remembers"
+
+
+def test_successor_that_fails_leaves_the_elder_serving(tmp_path: Path) -> None:
     """A failed successor is tried once, not in a loop, and the elder goes on past its budget."""
     with GunicornServer.run(tmp_path, MAX_REQUESTS="3", MAX_REQUESTS_JITTER="0") as server:
         elder = server.chat()["pid"]
-        (tmp_path / fault).touch()
+        (tmp_path / "fail_warm_up").touch()
         load = Load()
         with load.on(server, clients=2, think_s=0.02):
             wait_until(lambda: "Hand-over failed" in server.log, "the failure")
@@ -69,11 +93,14 @@ def test_successor_that_fails_leaves_the_elder_serving(tmp_path: Path, fault: st
 
 def test_elder_killed_while_its_successor_warms_leaves_one_worker(tmp_path: Path) -> None:
     """The successor is then simply the worker; nobody is retired in the dead one's stead."""
-    with GunicornServer.run(tmp_path, MAX_REQUESTS="1", MAX_REQUESTS_JITTER="0", TOY_WARM_UP_S="1") as server:
+    with GunicornServer.run(tmp_path, MAX_REQUESTS="2", MAX_REQUESTS_JITTER="0") as server:
         elder = server.chat()["pid"]
+        (tmp_path / "hang_warm_up").touch()
+        server.chat()
         wait_until(lambda: len(server.workers) == 2, "a successor")
         (successor,) = set(server.workers) - {elder}
         kill(elder)
+        (tmp_path / "hang_warm_up").unlink()
         assert server.chat()["pid"] == successor
         wait_until(lambda: server.handovers == 1, "the successor is ready")
         assert server.get("/health")["pid"] == successor
@@ -143,7 +170,7 @@ def test_idle_connection_of_a_retired_worker_still_serves_one_request(tmp_path: 
 
 def test_server_stops_while_a_successor_hangs(tmp_path: Path) -> None:
     """A warm-up that never ends holds up neither the elder nor the end."""
-    with GunicornServer.run(tmp_path, MAX_REQUESTS="1", MAX_REQUESTS_JITTER="0") as server:
+    with GunicornServer.run(tmp_path, MAX_REQUESTS="2", MAX_REQUESTS_JITTER="0") as server:
         elder = server.chat()["pid"]
         (tmp_path / "hang_warm_up").touch()
         server.chat()

@@ -22,6 +22,7 @@ class ToyServices:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.model: bytearray | None = None
+        self.inherited = ""
 
     def warm_up(self) -> None:
         with self._lock:
@@ -29,14 +30,18 @@ class ToyServices:
                 return
             if (STATE / "fail_warm_up").exists():
                 raise RuntimeError("the toy cannot load")
-            if (STATE / "hang_warm_up").exists():
-                spend(600)
+            while (STATE / "hang_warm_up").exists():
+                spend(0.02)
             spend(WARM_UP_S)
             self.model = bytearray(os.urandom(1024)) * (50 * 1024)
 
+    def save_caches(self) -> bytes:
+        return str(os.getpid()).encode()
 
-if (STATE / "fail_boot").exists():
-    raise RuntimeError("the toy cannot even be imported")
+    def restore_caches(self, saved: bytes) -> None:
+        self.inherited = saved.decode()
+
+
 app = Flask(__name__)
 services = app.extensions["rag512"] = ToyServices()
 
@@ -49,7 +54,7 @@ def chat() -> Response:
     while time.perf_counter() - started < 0.002:  # an embedding: CPU, one at a time
         pass
     spend(float(os.environ.get("TOY_ANSWER_S", "0.01")))
-    return jsonify(pid=os.getpid(), was_warm=was_warm)
+    return jsonify(pid=os.getpid(), was_warm=was_warm, inherited=services.inherited)
 
 
 @app.get("/health")
