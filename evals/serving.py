@@ -71,7 +71,7 @@ def serve_index(index_dir: Path, model_dir: Path) -> Iterator[Served]:
     try:
         retriever = Retriever(passages, LexicalIndex(passages.database), lambda: encoder, lambda: vectors)
         timed: Any = SimpleNamespace(search=stopwatch.wrap("search", retriever.search))
-        pipeline = RAGPipeline(timed, passages, generator=None, relevance_floor=manifest.relevance_floor)
+        pipeline = RAGPipeline(timed, generator=None, relevance_floor=manifest.relevance_floor)
         pipeline.answer = stopwatch.wrap("answer", pipeline.answer)  # type: ignore[method-assign]
         yield Served(manifest, retriever, passages, pipeline, stopwatch)
     finally:

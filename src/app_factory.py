@@ -126,7 +126,6 @@ def get_rag_pipeline(config: Config) -> RAGPipeline:
     """Join retrieval, the LLM where there is a key, and the extractive answer."""
     return RAGPipeline(
         get_retriever(config),
-        get_passage_store(config),
         generator=OpenAIChatGenerator.from_config(config) if config.llm_api_key else None,
         relevance_floor=get_manifest(config).relevance_floor,
     )

@@ -6,13 +6,9 @@ and Chroma edges.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from typing import Literal
 
 RetrievalKind = Literal["hybrid", "lexical", "dense"]
 AnsweredBy = Literal["llm", "extractive", "none"]
@@ -67,13 +63,23 @@ class Chunk:
     end: int
     sentences: tuple[tuple[int, int], ...]
 
+    @property
+    def number(self) -> int:
+        """Its place among the document's passages, from 0."""
+        return int(self.chunk_id.rpartition("#")[2])
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A retrieved passage; a higher score is better, comparable only within one result."""
+    """A retrieved passage; a higher score is better, comparable only within one result.
+
+    Args:
+        cosines: of the question and each of the passage's sentences; empty where nothing was embedded.
+    """
 
     chunk: Chunk
     score: float
+    cosines: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +97,6 @@ class Retrieval:
         total: how many passages were candidates before `limit` and `offset` cut the list.
         embed_ms, retrieve_ms: wall time of the question's embedding and of the search.
         relevance: cosine of the question and the nearest passage; None where nothing was embedded.
-        query_embedding: (dimension,), norm 1, so that sentences can be weighed without embedding the question again;
-            None where nothing was embedded.
     """
 
     hits: tuple[Hit, ...]
@@ -101,7 +105,6 @@ class Retrieval:
     embed_ms: float
     retrieve_ms: float
     relevance: float | None = None
-    query_embedding: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ def _score(questions: Sequence[str], index_dir: Path, manifest: Manifest, encode
     try:
         retriever = Retriever(passages, LexicalIndex(passages.database), lambda: encoder, lambda: vectors)
         found = ((question, retriever.search(question, limit=PASSAGES_A_QUESTION)) for question in questions)
-        return [measure_relevance(question, retrieval, passages) for question, retrieval in found]
+        return [measure_relevance(question, retrieval) for question, retrieval in found]
     finally:
         vectors.close()
         passages.close()

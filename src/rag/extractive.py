@@ -1,27 +1,19 @@
 """Answers without an LLM: the one to three sentences of the retrieved passages that answer, each cited.
 
-Sentences are weighed by meaning (their embeddings lie beside the passages; nothing is embedded here), by words, by
-their passage's rank and by what the question asks for. docs/decisions/0003 says how the weights were found.
+Sentences are weighed by meaning (the cosines come with the passages), by words, by their passage's rank and by what the
+question asks for. docs/decisions/0003 says how the weights were found.
 """
-
-from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from src.rag.answer_cues import find_cues
 from src.rag.citations import CitedText, cite
 from src.rag.quoting import MAX_WORDS, Quote, can_stand_alone, find_items, find_lead_in, is_item, read_sentence
-from src.rag.sentence_meaning import SentenceEmbeddings, measure_cosines
 from src.rag.words import content_stems, question_stems
 from src.records import Chunk, Citation, Hit
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 MAX_SENTENCES = 3
 MEANING_WEIGHT = 1.0
@@ -45,30 +37,22 @@ class _Candidate:
     score: float
 
 
-def answer_extractively(
-    question: str, hits: Sequence[Hit], query_embedding: NDArray[np.float32] | None, passages: SentenceEmbeddings
-) -> CitedText:
-    """Quote what answers the question, best passage first; empty where the passages hold no sentence.
-
-    Args:
-        query_embedding: (dimension,), norm 1; None: sentences are weighed by words only.
-    """
-    candidates = _weigh(question, hits, query_embedding, passages)
+def answer_extractively(question: str, hits: Sequence[Hit]) -> CitedText:
+    """Quote what answers the question, best passage first; empty where the passages hold no sentence."""
+    candidates = _weigh(question, hits)
     quotes = _join(_choose(candidates))
     text = " ".join(f"{_read(quote)} [{quote.marker}]" for quote in quotes)
     return CitedText(text, tuple(_cite(quotes)))
 
 
-def _weigh(
-    question: str, hits: Sequence[Hit], query_embedding: NDArray[np.float32] | None, passages: SentenceEmbeddings
-) -> list[_Candidate]:
+def _weigh(question: str, hits: Sequence[Hit]) -> list[_Candidate]:
     """Score every sentence of the passages, best first."""
     stems = [_stems_of_sentences(hit.chunk) for hit in hits]
     weights = _idf(question_stems(question), [held for passage in stems for held in passage])
     cues = find_cues(question)
     candidates: list[_Candidate] = []
     for rank, (hit, held) in enumerate(zip(hits, stems, strict=True)):
-        fits = _fit(hit.chunk, held, weights, query_embedding, passages)
+        fits = _fit(hit, held, weights)
         for sentence, (start, end) in enumerate(hit.chunk.sentences):
             has_cue = any(cue.search(hit.chunk.text, start, end) for cue in cues)
             score = fits[sentence] + RANK_WEIGHT / (1 + rank) + CUE_WEIGHT * has_cue
@@ -76,18 +60,12 @@ def _weigh(
     return sorted(candidates, key=lambda candidate: -candidate.score)
 
 
-def _fit(
-    chunk: Chunk,
-    stems: Sequence[frozenset[str]],
-    weights: Mapping[str, float],
-    query_embedding: NDArray[np.float32] | None,
-    passages: SentenceEmbeddings,
-) -> list[float]:
+def _fit(hit: Hit, stems: Sequence[frozenset[str]], weights: Mapping[str, float]) -> list[float]:
     """Score how well each sentence of a passage fits by its meaning, its words and its neighbours."""
+    chunk = hit.chunk
     alone = [WORDS_WEIGHT * share for share in _word_shares(chunk, stems, weights)]
-    if query_embedding is not None:
-        cosines = measure_cosines(chunk, query_embedding, passages)
-        alone = [fit + MEANING_WEIGHT * cosine for fit, cosine in zip(alone, cosines, strict=True)]
+    if hit.cosines:
+        alone = [fit + MEANING_WEIGHT * cosine for fit, cosine in zip(alone, hit.cosines, strict=True)]
     # What answers is often said beside the sentence that repeats the question's words.
     padded = [0.0, *alone, 0.0]
     fits = [fit + NEIGHBOUR_WEIGHT * max(padded[i], padded[i + 2]) for i, fit in enumerate(alone)]

@@ -16,7 +16,6 @@ from src.rag.extractive import answer_extractively
 from src.rag.history import add_context, bound_history
 from src.rag.prompt import NOT_ANSWERED, build_answer_messages, build_rewrite_messages
 from src.rag.relevance import is_answerable
-from src.rag.sentence_meaning import SentenceEmbeddings
 from src.rag.small_talk import reply_to_small_talk
 from src.rag.support import mark_unsupported
 from src.records import (
@@ -67,8 +66,8 @@ MODE_LIMITS = {
 class Search(Protocol):
     """Whoever finds passages."""
 
-    def search(self, query: str, *, limit: int, filters: Filters, kind: RetrievalKind) -> Retrieval:
-        """Return up to `limit` passages, best first."""
+    def search(self, query: str, *, limit: int, filters: Filters, kind: RetrievalKind, joined: bool) -> Retrieval:
+        """Return up to `limit` passages, best first; `joined`: those that follow one another in a section as one."""
         ...
 
 
@@ -111,13 +110,11 @@ class RAGPipeline:
     def __init__(
         self,
         retriever: Search,
-        passages: SentenceEmbeddings,
         generator: llm.Generator | None,
         relevance_floor: float | None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._retriever = retriever
-        self._passages = passages
         self._generator = generator
         self._relevance_floor = relevance_floor
         self._clock = clock
@@ -167,7 +164,7 @@ class RAGPipeline:
     def _search(self, query: str, top_k: int, filters: Filters, mode: MemoryMode) -> Retrieval:
         limits = MODE_LIMITS[mode]
         limit = max(1, top_k // limits.top_k_divisor)
-        return self._retriever.search(query, limit=limit, filters=filters, kind=limits.kind)
+        return self._retriever.search(query, limit=limit, filters=filters, kind=limits.kind, joined=True)
 
     def _to_query(self, question: str, history: Sequence[Turn]) -> str:
         """Return the question as it would be put without the conversation before it."""
@@ -187,7 +184,7 @@ class RAGPipeline:
     def _write(
         self, question: str, query: str, history: Sequence[Turn], retrieval: Retrieval
     ) -> Generator[AnswerEvent, None, _Written]:
-        if not is_answerable(query, retrieval, self._passages, self._relevance_floor):
+        if not is_answerable(query, retrieval, self._relevance_floor):
             return (yield from _say(_Written(REFUSAL, "none")))
         notice = None
         if self._generator:
@@ -196,7 +193,7 @@ class RAGPipeline:
             except GenerationError as exc:
                 logger.warning("Answering extractively: %s", exc)
                 notice = LLM_FAILED
-        cited = answer_extractively(query, retrieval.hits, retrieval.query_embedding, self._passages)
+        cited = answer_extractively(query, retrieval.hits)
         if not cited.citations:
             return (yield from _say(_Written(REFUSAL, "none", notice=notice)))
         return (yield from _say(_Written(cited.text, "extractive", cited.citations, notice=notice)))

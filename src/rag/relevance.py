@@ -6,7 +6,6 @@ Pure functions, for the server and for the build, which calibrates the floor and
 from collections.abc import Sequence
 from statistics import quantiles
 
-from src.rag.sentence_meaning import SentenceEmbeddings, measure_cosines
 from src.rag.words import content_stems, question_stems
 from src.records import Hit, Retrieval
 
@@ -20,18 +19,16 @@ LEXICAL_FLOOR = 0.5
 PASSAGES_FOR_WORDS = 3
 
 
-def measure_relevance(question: str, retrieval: Retrieval, passages: SentenceEmbeddings) -> float:
+def measure_relevance(question: str, retrieval: Retrieval) -> float:
     """Score how well the passages fit a question: the nearest meaning, of a passage or a sentence, and shared words.
 
     Where nothing was embedded, the words alone are the score.
     """
     coverage = measure_coverage(question, retrieval.hits)
-    if retrieval.relevance is None or retrieval.query_embedding is None:
+    if retrieval.relevance is None:
         return coverage
-    cosines = [retrieval.relevance]
-    for hit in retrieval.hits:
-        cosines += measure_cosines(hit.chunk, retrieval.query_embedding, passages)
-    return max(cosines) + COVERAGE_WEIGHT * coverage
+    nearest = max([retrieval.relevance, *(cosine for hit in retrieval.hits for cosine in hit.cosines)])
+    return nearest + COVERAGE_WEIGHT * coverage
 
 
 def measure_coverage(question: str, hits: Sequence[Hit]) -> float:
@@ -44,7 +41,7 @@ def measure_coverage(question: str, hits: Sequence[Hit]) -> float:
     return max(len(wanted.intersection(stems)) for stems in held) / len(wanted)
 
 
-def is_answerable(question: str, retrieval: Retrieval, passages: SentenceEmbeddings, floor: float | None) -> bool:
+def is_answerable(question: str, retrieval: Retrieval, floor: float | None) -> bool:
     """Tell whether the passages are near enough to the question to answer it.
 
     Args:
@@ -54,7 +51,7 @@ def is_answerable(question: str, retrieval: Retrieval, passages: SentenceEmbeddi
         return False
     if retrieval.relevance is None:
         floor = LEXICAL_FLOOR
-    return measure_relevance(question, retrieval, passages) >= (DEFAULT_FLOOR if floor is None else floor)
+    return measure_relevance(question, retrieval) >= (DEFAULT_FLOOR if floor is None else floor)
 
 
 def calibrate_floor(unrelated: Sequence[float]) -> float:

@@ -29,7 +29,7 @@ CARRIED_BYTES = 4 * 2**20
 CHUNK_OVERHEAD_BYTES = 2500
 _NO_FILTERS = Filters()
 
-SearchKey = tuple[str, str, int, int, Filters, RetrievalKind]
+SearchKey = tuple[str, str, int, int, Filters, RetrievalKind, bool]
 
 
 class CachedEncoder:
@@ -76,14 +76,15 @@ class CachedRetriever:
         offset: int = 0,
         filters: Filters = _NO_FILTERS,
         kind: RetrievalKind = "hybrid",
+        joined: bool = False,
     ) -> Retrieval:
         """Return `limit` hits after the first `offset`, as `Retriever.search` does."""
         started = time.perf_counter()
-        key = (self._fingerprint, query, limit, offset, filters, kind)
+        key = (self._fingerprint, query, limit, offset, filters, kind, joined)
         found = self._results.get(key)
         if found is not None:
             return replace(found, embed_ms=0.0, retrieve_ms=(time.perf_counter() - started) * 1000)
-        found = self._retriever.search(query, limit=limit, offset=offset, filters=filters, kind=kind)
+        found = self._retriever.search(query, limit=limit, offset=offset, filters=filters, kind=kind, joined=joined)
         self._results.put(key, found)
         return found
 

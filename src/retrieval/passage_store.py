@@ -154,6 +154,19 @@ class PassageStore:
         )
         return {chunk_id: np.frombuffer(blob, dtype=np.int8).reshape(-1, dimension) for chunk_id, blob in rows}
 
+    def get_headings(self, chunk_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """Return title and section of each chunk."""
+        rows = self.database.query(
+            "SELECT chunk_id, title, section FROM chunk_rows WHERE chunk_id IN (SELECT value FROM json_each(?))",
+            (json.dumps(chunk_ids),),
+        )
+        return {chunk_id: (title, section) for chunk_id, title, section in rows}
+
+    def read_text(self, path: str, start: int, end: int) -> str:
+        """Return a document's text from `start` to `end`; nothing for an unknown path."""
+        rows = self.database.query("SELECT first_block FROM documents WHERE path = ?", (path,))
+        return self._read_text(rows[0][0], start, end) if rows else ""
+
     def list_documents(self, limit: int, offset: int) -> tuple[tuple[DocumentEntry, ...], int]:
         """Return one page of the documents in the order they were built, and how many there are."""
         rows = self.database.query(

@@ -6,14 +6,15 @@ Lexical search alone needs neither model nor vectors; it asks for neither, so th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from src.records import Filters, Hit, Retrieval, RetrievalKind
 from src.retrieval.fusion import ScoredId, fuse
 from src.retrieval.lexical_index import LexicalIndex
+from src.retrieval.neighbours import join_neighbours
 from src.retrieval.passage_store import PassageStore
-from src.retrieval.sentence_evidence import lift_by_neighbours, raise_by_sentences
+from src.retrieval.sentence_evidence import drop_repeats, lift_by_neighbours, measure_cosines, raise_by_sentences
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,8 +61,13 @@ class Retriever:
         offset: int = 0,
         filters: Filters = Filters(),  # noqa: B008 - frozen
         kind: RetrievalKind = "hybrid",
+        joined: bool = False,
     ) -> Retrieval:
-        """Return `limit` hits after the first `offset`; the score is the fused one, the cosine, or BM25, by `kind`."""
+        """Return `limit` hits after the first `offset`; the score is the fused one, the cosine, or BM25, by `kind`.
+
+        Args:
+            joined: passages that follow one another in a section become one hit, so that there may be fewer.
+        """
         candidates = max(CANDIDATES, limit + offset)
         dense: list[ScoredId] = []
         embedding: NDArray[np.float32] | None = None
@@ -75,27 +81,48 @@ class Retriever:
             dense = vectors.search(embedding, candidates, filters)
         lexical = self._lexical.search(query, candidates, filters) if kind != "dense" else []
         ranking = dense or lexical
+        sentences: dict[str, NDArray[np.int8]] = {}
         if kind == "hybrid" and embedding is not None:
-            ranking = self._merge(dense, lexical, embedding)
-        page = ranking[offset : offset + limit]
-        chunks = self._passages.get_chunks([scored.chunk_id for scored in page])
-        scores = {scored.chunk_id: scored.score for scored in page}
+            ranking, sentences = self._merge(dense, lexical, embedding)
+        hits = self._read_hits(ranking[offset : offset + limit], sentences, embedding)
         return Retrieval(
-            hits=tuple(Hit(chunk, scores[chunk.chunk_id]) for chunk in chunks),
+            hits=tuple(join_neighbours(hits, self._passages.read_text) if joined else hits),
             kind=kind,
             total=len(ranking),
             embed_ms=embed_ms,
             retrieve_ms=_ms_since(started) - embed_ms,
             relevance=dense[0].score if dense else None,
-            query_embedding=embedding,
         )
 
-    def _merge(self, dense: list[ScoredId], lexical: list[ScoredId], embedding: NDArray[np.float32]) -> list[ScoredId]:
-        """Fuse the two rankings, look closer at the best candidates, and fuse again with what their sentences say."""
+    def _merge(
+        self, dense: list[ScoredId], lexical: list[ScoredId], embedding: NDArray[np.float32]
+    ) -> tuple[list[ScoredId], dict[str, NDArray[np.int8]]]:
+        """Fuse the two rankings, look closer at the best candidates, and fuse again with what their sentences say.
+
+        Returns the ranking and the sentences' embeddings of the best.
+        """
         best = [scored.chunk_id for scored in fuse(dense, lexical)[:RESCORED]]
         sentences = self._passages.get_sentences_of(best, len(embedding))
         ranking = fuse(raise_by_sentences(dense, sentences, embedding), lexical)
-        return lift_by_neighbours(ranking, sentences)
+        ranking = lift_by_neighbours(ranking, sentences)
+        return drop_repeats(ranking, sentences, self._passages.get_headings), sentences
+
+    def _read_hits(
+        self,
+        page: Sequence[ScoredId],
+        sentences: Mapping[str, NDArray[np.int8]],
+        embedding: NDArray[np.float32] | None,
+    ) -> list[Hit]:
+        chunks = self._passages.get_chunks([scored.chunk_id for scored in page])
+        cosines: dict[str, tuple[float, ...]] = {}
+        if embedding is not None:
+            unread = [scored.chunk_id for scored in page if scored.chunk_id not in sentences]
+            more = self._passages.get_sentences_of(unread, len(embedding)) if unread else {}
+            for chunk in chunks:
+                rows = sentences.get(chunk.chunk_id, more.get(chunk.chunk_id))
+                cosines[chunk.chunk_id] = () if rows is None else measure_cosines(rows, embedding)
+        scores = {scored.chunk_id: scored.score for scored in page}
+        return [Hit(chunk, scores[chunk.chunk_id], cosines.get(chunk.chunk_id, ())) for chunk in chunks]
 
 
 def _ms_since(started: float) -> float:

@@ -1,13 +1,15 @@
 """What the sentences of the best candidates say about them, from embeddings that the build has stored.
 
-A long passage may answer with one sentence, which its own embedding hides among the others; and a passage that is like
-several good ones is likely good too (Diaz, Regularizing ad hoc retrieval scores, CIKM 2005). The measurements are in
-`docs/decisions/0006-sentence-evidence.md`. Pure functions; the rows are int8, 127 times unit-norm ones.
+A long passage may answer with one sentence, which its own embedding hides among the others; a passage that is like
+several good ones is likely good too (Diaz, Regularizing ad hoc retrieval scores, CIKM 2005); and one that says what a
+better one says is not worth a place. The measurements are in `docs/decisions/0006-sentence-evidence.md`. Pure
+functions; the rows are int8, 127 times unit-norm ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from src.retrieval.fusion import ScoredId
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
 SENTENCE_SHARE = 0.5
 LIFT = 0.7
 NEIGHBOURS = 8
+# A repeat shares this much of its sentences with a better passage.
+REPEATED = 0.9
+# Of fewer sentences it needs the headings to tell what they are about: "The notice is four weeks."
+MIN_SENTENCES = 3
 
 
 def raise_by_sentences(
@@ -69,6 +75,54 @@ def lift_by_neighbours(ranking: Sequence[ScoredId], sentences: Mapping[str, NDAr
     means = likeness @ values / np.maximum(likeness.sum(axis=1), 1e-9)
     lifted = values + LIFT * np.maximum(0.0, means - values)
     return _ranked(scores | dict(zip(ids, lifted.tolist(), strict=True)))
+
+
+def drop_repeats(
+    ranking: Sequence[ScoredId],
+    sentences: Mapping[str, NDArray[np.int8]],
+    get_headings: Callable[[Sequence[str]], Mapping[str, tuple[str, str]]],
+) -> list[ScoredId]:
+    """Leave out each passage nearly all of whose sentences stand in a better one, as in copies of a document.
+
+    The same sentence has the same embedding, bit by bit, and another number in it gives another one.
+
+    Args:
+        sentences: the sentences' embeddings, by chunk id; passages that are not there stay.
+        get_headings: returns title and section by chunk id; asked only where a short passage may be a repeat.
+    """
+    kept: list[ScoredId] = []
+    holders: dict[bytes, list[str]] = {}
+    headings: Mapping[str, tuple[str, str]] | None = None
+    for scored in ranking:
+        chunk_id = scored.chunk_id
+        own = _to_keys(sentences[chunk_id]) if chunk_id in sentences else set()
+        if known := own & holders.keys():
+            shared = Counter(holder for row in known for holder in holders[row])
+            repeated = [holder for holder, count in shared.items() if count >= REPEATED * len(own)]
+            if repeated and len(own) < MIN_SENTENCES:
+                headings = get_headings(list(sentences)) if headings is None else headings
+                repeated = [holder for holder in repeated if headings[holder] == headings[chunk_id]]
+            if repeated:
+                continue
+        kept.append(scored)
+        for row in own:
+            holders.setdefault(row, []).append(chunk_id)
+    return kept
+
+
+def measure_cosines(rows: NDArray[np.int8], question: NDArray[np.float32]) -> tuple[float, ...]:
+    """Return each sentence's cosine with the question.
+
+    Args:
+        rows: (sentences, dimension).
+        question: (dimension,), norm 1.
+    """
+    return tuple((rows.astype(question.dtype) @ question / 127).tolist())
+
+
+def _to_keys(rows: NDArray[np.int8]) -> set[bytes]:
+    held, width = rows.tobytes(), rows.shape[1]
+    return {held[at : at + width] for at in range(0, len(held), width)}
 
 
 def _stack(sentences: Mapping[str, NDArray[np.int8]]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

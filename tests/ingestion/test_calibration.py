@@ -60,7 +60,7 @@ def test_other_model_gets_a_floor_that_parts_related_from_unrelated(config: Conf
     vectors = VectorStore.open(config.index_dir, manifest)
     service = EmbeddingService.load(config.model_dir)
     retriever = Retriever(passages, LexicalIndex(passages.database), lambda: service, lambda: vectors)
-    pipeline = RAGPipeline(retriever, passages, None, manifest.relevance_floor)
+    pipeline = RAGPipeline(retriever, None, manifest.relevance_floor)
 
     def is_answered(question: str) -> bool:
         return pipeline.answer(question, top_k=5, mode=MemoryMode.NORMAL).grounded

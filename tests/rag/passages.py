@@ -40,31 +40,31 @@ def make_chunk(
     return Chunk(f"{document}#0", document, title, section, page, text, start, start + len(text), tuple(spans))
 
 
+def measure_cosines(chunk: Chunk, question: str) -> tuple[float, ...]:
+    """Return each sentence's cosine with the question."""
+    return tuple(float(embed(chunk.text[start:end]) @ embed(question)) for start, end in chunk.sentences)
+
+
 class Passages:
-    """Sentence embeddings of the given passages, and a search over them."""
+    """A search over the given passages."""
 
     def __init__(self, *chunks: Chunk) -> None:
         self.chunks = {chunk.chunk_id: chunk for chunk in chunks}
         self.queries: list[tuple[str, int, RetrievalKind]] = []
 
-    def get_sentence_embeddings(self, chunk_id: str) -> NDArray[np.int8]:
-        """Return int8 rows as the real store does."""
-        chunk = self.chunks[chunk_id]
-        rows = [embed(chunk.text[start:end]) for start, end in chunk.sentences]
-        return np.round(127 * np.array(rows)).astype(np.int8)
-
-    def search(self, query: str, *, limit: int, filters: object, kind: RetrievalKind) -> Retrieval:
+    def search(self, query: str, *, limit: int, filters: object, kind: RetrievalKind, joined: bool) -> Retrieval:
         """Rank all passages by meaning, whatever the kind; a lexical search embeds nothing."""
         self.queries.append((query, limit, kind))
         embedding = embed(query)
         scored = [(float(embed(f"{c.title} {c.text}") @ embedding), c) for c in self.chunks.values()]
         scored.sort(key=lambda pair: -pair[0])
-        hits = tuple(Hit(chunk, score) for score, chunk in scored[:limit])
         if kind == "lexical":
-            return Retrieval(hits, kind, len(scored), 0.0, 1.0)
-        return Retrieval(hits, kind, len(scored), 1.0, 1.0, scored[0][0] if scored else None, embedding)
+            return Retrieval(tuple(Hit(chunk, score) for score, chunk in scored[:limit]), kind, len(scored), 0.0, 1.0)
+        hits = tuple(Hit(chunk, score, measure_cosines(chunk, query)) for score, chunk in scored[:limit])
+        return Retrieval(hits, kind, len(scored), 1.0, 1.0, scored[0][0] if scored else None)
 
 
-def hits_of(chunks: Sequence[Chunk]) -> list[Hit]:
-    """Make hits in the given order."""
-    return [Hit(chunk, 1.0 / rank) for rank, chunk in enumerate(chunks, start=1)]
+def hits_of(chunks: Sequence[Chunk], question: str | None = None) -> list[Hit]:
+    """Make hits in the given order, found by meaning where there is a question."""
+    cosines = [measure_cosines(chunk, question) if question else () for chunk in chunks]
+    return [Hit(chunk, 1.0 / rank, cosines[rank - 1]) for rank, chunk in enumerate(chunks, start=1)]

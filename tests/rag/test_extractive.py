@@ -8,7 +8,7 @@ from src.rag.citations import CitedText
 from src.rag.extractive import answer_extractively
 from src.rag.quoting import MAX_WORDS
 from src.records import Chunk
-from tests.rag.passages import Passages, embed, hits_of, make_chunk
+from tests.rag.passages import hits_of, make_chunk
 
 LEAVE = make_chunk(
     "Annual leave is for rest.",
@@ -20,7 +20,7 @@ LEAVE = make_chunk(
 
 
 def ask(question: str, *chunks: Chunk, by_words: bool = False) -> CitedText:
-    return answer_extractively(question, hits_of(chunks), None if by_words else embed(question), Passages(*chunks))
+    return answer_extractively(question, hits_of(chunks, None if by_words else question))
 
 
 @pytest.mark.parametrize("by_words", [False, True])

@@ -33,7 +33,7 @@ def ask_llm(passages: Passages) -> Iterator[Callable[..., tuple[RAGPipeline, LLM
             client = LLMClient(server.url, "sk-test")
             stack.callback(client.close)
             generator = OpenAIChatGenerator(client, ["tiny"], 10.0, CircuitBreaker(), sleep=lambda _: None)
-            return RAGPipeline(passages, passages, generator, 0.5), server
+            return RAGPipeline(passages, generator, 0.5), server
 
         yield make
 
@@ -43,7 +43,7 @@ AskLLM = Callable[..., tuple[RAGPipeline, LLMServer]]
 
 def test_without_a_key_the_answer_is_extractive(passages: Passages) -> None:
     """The sentence that answers, cited, and nothing to notice."""
-    answer = RAGPipeline(passages, passages, None, 0.5).answer(QUESTION, top_k=2, mode=NORMAL)
+    answer = RAGPipeline(passages, None, 0.5).answer(QUESTION, top_k=2, mode=NORMAL)
     assert "27 days" in answer.text
     assert (answer.answered_by, answer.grounded, answer.model, answer.notice) == ("extractive", True, None, None)
     assert [c.document for c in answer.citations] == ["leave.md"]
@@ -51,7 +51,7 @@ def test_without_a_key_the_answer_is_extractive(passages: Passages) -> None:
 
 def test_stream_begins_with_sources_and_ends_with_the_answer(passages: Passages) -> None:
     """An extractive answer streams too."""
-    events = list(RAGPipeline(passages, passages, None, 0.5).stream(QUESTION, top_k=2, mode=NORMAL))
+    events = list(RAGPipeline(passages, None, 0.5).stream(QUESTION, top_k=2, mode=NORMAL))
     assert [type(event) for event in events] == [Sources, Token, Done]
 
 
@@ -108,7 +108,7 @@ def test_llm_that_finds_no_answer_refuses(ask_llm: AskLLM) -> None:
 
 def test_greeting_searches_nothing(passages: Passages) -> None:
     """A friendly line needs no documents."""
-    answer = RAGPipeline(passages, passages, None, 0.5).answer("Hello!", top_k=2, mode=NORMAL)
+    answer = RAGPipeline(passages, None, 0.5).answer("Hello!", top_k=2, mode=NORMAL)
     assert (answer.answered_by, answer.grounded, passages.queries) == ("none", False, [])
 
 
@@ -118,7 +118,7 @@ def test_greeting_searches_nothing(passages: Passages) -> None:
 )
 def test_mode_decides_what_is_searched(passages: Passages, mode: MemoryMode, limit: int, kind: str) -> None:
     """CAUTIOUS takes half the passages, DEGRADED neither embeds nor asks Chroma."""
-    answer = RAGPipeline(passages, passages, None, 0.5).answer(QUESTION, top_k=6, mode=mode)
+    answer = RAGPipeline(passages, None, 0.5).answer(QUESTION, top_k=6, mode=mode)
     assert passages.queries == [(QUESTION, limit, kind)]
     assert answer.mode is mode
     assert "27 days" in answer.text
@@ -126,13 +126,13 @@ def test_mode_decides_what_is_searched(passages: Passages, mode: MemoryMode, lim
 
 def test_cautious_with_one_passage_still_takes_one(passages: Passages) -> None:
     """Half of one is one."""
-    RAGPipeline(passages, passages, None, 0.5).answer(QUESTION, top_k=1, mode=MemoryMode.CAUTIOUS)
+    RAGPipeline(passages, None, 0.5).answer(QUESTION, top_k=1, mode=MemoryMode.CAUTIOUS)
     assert passages.queries[0][1] == 1
 
 
 def test_follow_up_is_searched_in_its_context(passages: Passages) -> None:
     """Without a key the user's earlier question is added."""
-    RAGPipeline(passages, passages, None, 0.5).answer(
+    RAGPipeline(passages, None, 0.5).answer(
         "and for contractors?", history=[Turn("user", QUESTION)], top_k=2, mode=NORMAL
     )
     assert passages.queries[0][0] == f"{QUESTION} and for contractors?"

@@ -11,34 +11,34 @@ PASSAGES = Passages(LEAVE)
 
 
 def retrieve(question: str, kind: str = "hybrid") -> Retrieval:
-    return PASSAGES.search(question, limit=5, filters=Filters(), kind=kind)  # type: ignore[arg-type]
+    return PASSAGES.search(question, limit=5, filters=Filters(), kind=kind, joined=True)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", ["hybrid", "lexical"])
 def test_question_near_a_passage_is_answerable(kind: str) -> None:
     """By meaning and words, or by words alone."""
     question = "How many days of paid leave?"
-    assert is_answerable(question, retrieve(question, kind), PASSAGES, None)
+    assert is_answerable(question, retrieve(question, kind), None)
 
 
 @pytest.mark.parametrize("kind", ["hybrid", "lexical"])
 def test_question_far_from_all_passages_is_not(kind: str) -> None:
     """Nothing near, nothing answered."""
     question = "Who won the football cup in Spain?"
-    assert not is_answerable(question, retrieve(question, kind), PASSAGES, None)
+    assert not is_answerable(question, retrieve(question, kind), None)
 
 
 def test_floor_of_the_manifest_decides() -> None:
     """The same question passes under a low floor and fails under a high one."""
     question = "How many days of paid leave?"
-    score = measure_relevance(question, retrieve(question), PASSAGES)
-    assert is_answerable(question, retrieve(question), PASSAGES, score)
-    assert not is_answerable(question, retrieve(question), PASSAGES, score + 0.01)
+    score = measure_relevance(question, retrieve(question))
+    assert is_answerable(question, retrieve(question), score)
+    assert not is_answerable(question, retrieve(question), score + 0.01)
 
 
 def test_nothing_found_is_nothing_answered() -> None:
     """An empty result is a refusal under any floor."""
-    assert not is_answerable("leave", Retrieval((), "lexical", 0, 0.0, 0.0), PASSAGES, -1.0)
+    assert not is_answerable("leave", Retrieval((), "lexical", 0, 0.0, 0.0), -1.0)
 
 
 def test_coverage_is_the_share_of_the_questions_words() -> None:

@@ -1,23 +1,28 @@
 """A real index of the small corpus, built once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from src.artifacts import CHROMA_DIR, LEXICAL_FILE, Manifest
+from src.records import Chunk, Document
 from src.retrieval.chroma_client import create_vector_store
 from src.retrieval.passage_store import PassageStore, create_passage_store
 from tests.retrieval.corpus import CHUNKS, DIMENSION, DOCUMENTS, WordEncoder, sentence_embeddings
 
 
+def build_index(directory: Path, documents: Sequence[Document], chunks: Sequence[Chunk]) -> None:
+    create_passage_store(directory / LEXICAL_FILE, documents, ((c, sentence_embeddings(c)) for c in chunks))
+    embeddings = WordEncoder().embed([f"{chunk.title} {chunk.text}" for chunk in chunks])
+    ids, paths = [chunk.chunk_id for chunk in chunks], [chunk.document for chunk in chunks]
+    create_vector_store(directory / CHROMA_DIR, ids, paths, embeddings)
+
+
 @pytest.fixture(scope="session")
 def index_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("index")
-    create_passage_store(directory / LEXICAL_FILE, DOCUMENTS, ((c, sentence_embeddings(c)) for c in CHUNKS))
-    embeddings = WordEncoder().embed([f"{chunk.title} {chunk.text}" for chunk in CHUNKS])
-    ids, paths = [chunk.chunk_id for chunk in CHUNKS], [chunk.document for chunk in CHUNKS]
-    create_vector_store(directory / CHROMA_DIR, ids, paths, embeddings)
+    build_index(directory, DOCUMENTS, CHUNKS)
     return directory
 
 

@@ -1,24 +1,35 @@
 """Both searches together, on a real index."""
 
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from src.artifacts import Manifest
-from src.records import Filters
+from src.artifacts import LEXICAL_FILE, Manifest
+from src.records import Document, Filters
 from src.retrieval.lexical_index import LexicalIndex
 from src.retrieval.passage_store import PassageStore
 from src.retrieval.retriever import Retriever
 from src.retrieval.vector_store import VectorStore
-from tests.retrieval.corpus import WordEncoder
+from tests.retrieval.conftest import build_index
+from tests.retrieval.corpus import CHUNKS, DOCUMENTS, WordEncoder, make_chunk
+
+
+@contextmanager
+def open_index(index_dir: Path, manifest: Manifest) -> Iterator[Retriever]:
+    with (
+        closing(PassageStore.open(index_dir / LEXICAL_FILE)) as passages,
+        closing(VectorStore.open(index_dir, manifest)) as vectors,
+    ):
+        yield Retriever(passages, LexicalIndex(passages.database), WordEncoder, lambda: vectors)
 
 
 @pytest.fixture
-def retriever(index_dir: Path, manifest: Manifest, passages: PassageStore) -> Iterator[Retriever]:
-    vectors = VectorStore.open(index_dir, manifest)
-    yield Retriever(passages, LexicalIndex(passages.database), WordEncoder, lambda: vectors)
-    vectors.close()
+def retriever(index_dir: Path, manifest: Manifest) -> Iterator[Retriever]:
+    with open_index(index_dir, manifest) as opened:
+        yield opened
 
 
 def test_hybrid_finds_what_both_agree_on(retriever: Retriever) -> None:
@@ -55,3 +66,37 @@ def test_filters_hold_for_every_kind(retriever: Retriever, kind: str) -> None:
     """No passage of another document comes through."""
     found = retriever.search("reimbursed", limit=5, filters=Filters(("on-call.md",)), kind=kind)  # type: ignore[arg-type]
     assert [hit.chunk.document for hit in found.hits] == ["on-call.md"]
+
+
+def test_copy_of_a_document_is_found_once(tmp_path: Path, manifest: Manifest) -> None:
+    """The place in the list that it would take goes to another passage; asked for by its name, it is found."""
+    copy = replace(DOCUMENTS[0], path="old/leave.md")
+    build_index(tmp_path, [*DOCUMENTS, copy], [*CHUNKS, make_chunk(copy)])
+    with open_index(tmp_path, replace(manifest, chunks=5)) as retriever:
+        found = retriever.search("unused days of holiday", limit=5)
+        named = retriever.search("unused days of holiday", limit=5, filters=Filters(("old/leave.md",)))
+    documents = [hit.chunk.document for hit in found.hits]
+    assert documents[0] in ("leave.md", "old/leave.md")
+    assert (len(documents), len({*documents, "leave.md", "old/leave.md"})) == (4, 5)
+    assert [hit.chunk.document for hit in named.hits] == ["old/leave.md"]
+
+
+def test_passages_of_a_section_are_joined_for_an_answer(tmp_path: Path, manifest: Manifest) -> None:
+    """Joined, the document's text runs on, and each sentence has its cosine; a list of passages shows them as cut."""
+    text = "Unused holiday lapses. It lapses in March.\n\nMarch is the end of the holiday year. Ask for more holiday."
+    document = Document("leave.md", "Leave", text, "0" * 64)
+    cut = text.index("\n\n")
+    build_index(tmp_path, [document], [make_chunk(document, 0, 0, cut), make_chunk(document, 1, cut + 2)])
+    with open_index(tmp_path, replace(manifest, chunks=2)) as retriever:
+        apart = retriever.search("holiday in March", limit=2)
+        joined = retriever.search("holiday in March", limit=2, joined=True)
+    assert len(apart.hits) == 2
+    (hit,) = joined.hits
+    assert hit.chunk.text == text
+    by_sentence = {
+        one.chunk.text[start:end]: cosine
+        for one in apart.hits
+        for (start, end), cosine in zip(one.chunk.sentences, one.cosines, strict=True)
+    }
+    assert hit.cosines == tuple(by_sentence[text[start:end]] for start, end in hit.chunk.sentences)
+    assert hit.score == apart.hits[0].score

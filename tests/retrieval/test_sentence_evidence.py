@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from src.retrieval.fusion import ScoredId
-from src.retrieval.sentence_evidence import LIFT, SENTENCE_SHARE, lift_by_neighbours, raise_by_sentences
+from src.retrieval.sentence_evidence import LIFT, SENTENCE_SHARE, drop_repeats, lift_by_neighbours, raise_by_sentences
 
 QUESTION = np.array([1, 0, 0, 0], np.float32)
 
@@ -65,3 +65,44 @@ def test_passages_without_sentences_change_nothing() -> None:
     assert lift_by_neighbours(ranking, {"a": towards(0)}) == ranking
     assert lift_by_neighbours([], {}) == []
     assert raise_by_sentences([], {"a": rows(1.0)}, QUESTION)[0].score == pytest.approx(SENTENCE_SHARE)
+
+
+def different(count: int, seed: int = 0) -> np.ndarray:
+    """Sentences of which no two are the same."""
+    return np.random.default_rng(seed).integers(-127, 127, (count, 4)).astype(np.int8)
+
+
+def keep(sentences: dict[str, np.ndarray], headings: dict[str, tuple[str, str]] | None = None) -> list[str]:
+    """Which passages stay, ranked in the order given."""
+    ranking = [ScoredId(chunk_id, 1 - n / 10) for n, chunk_id in enumerate(sentences)]
+    kept = drop_repeats(ranking, sentences, lambda ids: {chunk_id: (headings or {})[chunk_id] for chunk_id in ids})
+    return [scored.chunk_id for scored in kept]
+
+
+def test_copy_of_a_better_passage_is_left_out() -> None:
+    """Whole, or with one sentence in ten changed, or a part of it; what says anything else stays."""
+    ten = different(10)
+    changed = np.concatenate([ten[:9], different(1, seed=1)])
+    two_changed = np.concatenate([ten[:8], different(2, seed=2)])
+    passages = {"best": ten, "copy": ten[::-1], "changed": changed, "part": ten[3:7], "newer": two_changed}
+    assert keep({**passages, "other": different(5, seed=3)}) == ["best", "newer", "other"]
+
+
+def test_longer_passage_stays_beside_the_part_that_is_ranked_above_it() -> None:
+    """It holds more than the better one."""
+    ten = different(10)
+    assert keep({"part": ten[:4], "whole": ten}) == ["part", "whole"]
+
+
+def test_short_passage_is_a_copy_only_under_the_same_headings() -> None:
+    """ "The notice is four weeks." under another heading is another fact."""
+    sentence = different(1)
+    passages = {"a": sentence, "copy of a": sentence, "b": sentence}
+    headings = {"a": ("Leave", "Germany"), "copy of a": ("Leave", "Germany"), "b": ("Leave", "France")}
+    assert keep(passages, headings) == ["a", "b"]
+
+
+def test_passages_without_sentences_are_no_copies() -> None:
+    """Nothing is known of what they say."""
+    ranking = [ScoredId("a", 0.9), ScoredId("b", 0.5)]
+    assert drop_repeats(ranking, {}, lambda _: {}) == ranking
