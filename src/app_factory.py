@@ -13,6 +13,7 @@ from flask import Flask
 
 from src.artifacts import LEXICAL_FILE, Manifest, ModelCard
 from src.config import Config
+from src.memory.c_heap import share_heap
 from src.memory.memory_manager import MemoryManager
 from src.memory.memory_probe import MemoryProbe
 from src.rag.generator import OpenAIChatGenerator
@@ -142,6 +143,7 @@ SERVICES: dict[str, BuildOnce[Any]] = {
 
 def load_services(config: Config, memory: MemoryManager) -> None:
     """Build everything and search once, so that the first question finds all of it warm."""
+    share_heap()
     get_rag_pipeline(config)
     with memory.measure("embedding model"):
         get_embedding_service(config)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from threading import Lock
 
 from src.errors import ServiceUnavailable
+from src.memory.c_heap import trim_heap
 from src.memory.memory_alerts import MemoryAlert
 from src.memory.memory_mode import is_exhausted, next_mode, severity
 from src.memory.memory_probe import MemoryProbe, MemoryReading
@@ -133,7 +134,7 @@ class MemoryManager:
         """Collect garbage and return free heap pages to the system; the MB of RSS that this gave back."""
         before_mb, _ = read_own_memory_mb()
         gc.collect()
-        _malloc_trim()
+        trim_heap()
         after_mb, self._trimmed_mb = read_own_memory_mb()
         self.counts["trims"] += 1
         return max(0.0, before_mb - after_mb)
@@ -206,14 +207,3 @@ class MemoryManager:
 
     def _has_grown(self) -> bool:
         return read_own_memory_mb()[1] - self._trimmed_mb > TRIM_AFTER_GROWTH_MB
-
-
-def _malloc_trim() -> None:
-    """Return the C heap's free pages to the system; C libraries other than glibc have no such call."""
-    # Imported here because it costs 0.7 MB, which a worker at rest does not spend.
-    import ctypes
-
-    try:
-        ctypes.CDLL(None).malloc_trim(0)
-    except AttributeError:
-        return
