@@ -124,6 +124,9 @@ class Box:
             (group / "cpu.cfs_quota_us").write_text(str(round(self.cpus * PERIOD_US)))
 
     def _make(self, parent: Path) -> Path:
+        for abandoned in parent.glob("rag512-*"):
+            if not Path("/proc", abandoned.name.split("-")[1]).exists():
+                _empty_and_remove(abandoned)
         group = parent / self._name
         group.mkdir()
         self._groups.append(group)
@@ -132,14 +135,7 @@ class Box:
     def _remove(self) -> None:
         """Kill what is left inside and remove the groups."""
         for group in self._groups:
-            deadline = time.monotonic() + 10
-            while pids := (group / "cgroup.procs").read_text().split():
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"{group} cannot be emptied: {pids}")
-                for pid in map(int, pids):
-                    _kill(pid)
-                time.sleep(0.01)
-            group.rmdir()
+            _empty_and_remove(group)
         self._groups = []
 
     def _read(self, v2: str, v1: str) -> int:
@@ -148,6 +144,17 @@ class Box:
     def _read_stat(self, name: str, key: str) -> int:
         lines = (line.split() for line in (self.memory_group / name).read_text().splitlines())
         return next((int(words[1]) for words in lines if words[0] == key), 0)
+
+
+def _empty_and_remove(group: Path) -> None:
+    deadline = time.monotonic() + 10
+    while pids := (group / "cgroup.procs").read_text().split():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{group} cannot be emptied: {pids}")
+        for pid in map(int, pids):
+            _kill(pid)
+        time.sleep(0.01)
+    group.rmdir()
 
 
 def _write_if_there(path: Path, value: str) -> None:

@@ -75,6 +75,21 @@ def test_caches_that_the_disk_does_not_hold_are_left_out(file_bytes: int) -> Non
     assert handover.inherit() == b"what the elder remembers"
 
 
+@pytest.mark.parametrize(("state", "reason"), [("leak", "grown by "), ("degraded", "memory at 90%")])
+def test_worker_is_replaced_for_its_memory(tmp_path: Path, state: str, reason: str) -> None:
+    """Grown by an eighth of 512 MB, or asked for by the memory manager; what its caches held goes with it."""
+    load = Load()
+    with GunicornServer.run(tmp_path, "--config=tests/memory/impatient.conf.py", MAX_REQUESTS="0") as server:
+        elder = server.chat()["pid"]
+        (tmp_path / state).touch()
+        with load.on(server, clients=2, think_s=0.02):
+            wait_until(lambda: elder not in server.workers, "the elder is gone")
+            (tmp_path / state).unlink()
+        assert load.failures == []
+        assert f"[hand-over: {reason}" in server.log
+        assert server.chat()["inherited"] == ""
+
+
 def test_successor_that_fails_leaves_the_elder_serving(tmp_path: Path) -> None:
     """A failed successor is tried once, not in a loop, and the elder goes on past its budget."""
     with GunicornServer.run(tmp_path, MAX_REQUESTS="3", MAX_REQUESTS_JITTER="0") as server:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from flask import Flask, Response, jsonify
 
+from src.memory.worker_recycling import request_replacement
+
 STATE = Path(os.environ["TOY_DIR"])
 WARM_UP_S = float(os.environ.get("TOY_WARM_UP_S", "0.05"))
 
@@ -42,6 +44,7 @@ class ToyServices:
         self.inherited = saved.decode()
 
 
+leaked: list[bytes] = []
 app = Flask(__name__)
 services = app.extensions["rag512"] = ToyServices()
 
@@ -50,6 +53,10 @@ services = app.extensions["rag512"] = ToyServices()
 def chat() -> Response:
     was_warm = services.model is not None
     services.warm_up()
+    if (STATE / "leak").exists():
+        leaked.append(os.urandom(4 * 2**20))
+    if (STATE / "degraded").exists():
+        request_replacement("memory at 90%")
     started = time.perf_counter()
     while time.perf_counter() - started < 0.002:  # an embedding: CPU, one at a time
         pass
