@@ -1,5 +1,6 @@
 """Known words near one that no passage holds: typing mistakes, beginnings of words, two words written as one."""
 
+import sys
 from difflib import get_close_matches
 
 from src.retrieval.read_only_database import ReadOnlyDatabase
@@ -7,6 +8,8 @@ from src.retrieval.read_only_database import ReadOnlyDatabase
 MIN_LETTERS = 4
 SIMILARITY = 0.8  # difflib's ratio: one wrong letter in five still passes
 MAX_SIMILAR = 3
+
+_LAST_LETTER = chr(sys.maxunicode)
 
 
 def find_similar_words(database: ReadOnlyDatabase, word: str) -> list[str]:
@@ -20,13 +23,25 @@ def find_similar_words(database: ReadOnlyDatabase, word: str) -> list[str]:
     if halves:
         return [halves]
     rows = database.query(
-        "SELECT word FROM words WHERE word >= ? AND word < ? "
-        "AND (length(word) BETWEEN ? AND ? OR substr(word, 1, ?) = ?) ORDER BY passages DESC, word",
-        (word[0], chr(ord(word[0]) + 1), len(word) - 2, len(word) + 2, len(word), word),
+        "SELECT word FROM words WHERE word >= ? AND word < ? ORDER BY passages DESC, word LIMIT ?",
+        (word, word + _LAST_LETTER, MAX_SIMILAR),
     )
-    known = [row[0] for row in rows]
-    beginnings = [candidate for candidate in known if candidate.startswith(word)][:MAX_SIMILAR]
-    return beginnings or get_close_matches(word, known, n=MAX_SIMILAR, cutoff=SIMILARITY)
+    beginnings: list[str] = [row[0] for row in rows]
+    return beginnings or get_close_matches(word, _alike(database, word), n=MAX_SIMILAR, cutoff=SIMILARITY)
+
+
+def _alike(database: ReadOnlyDatabase, word: str) -> list[str]:
+    """Return words of which enough letters are among the word's: difflib counts only those, and takes long to count."""
+    rows = database.query(
+        "SELECT word FROM words WHERE word >= ? AND word < ? AND length(word) BETWEEN ? AND ?",
+        (word[0], chr(ord(word[0]) + 1), len(word) - 2, len(word) + 2),
+    )
+    letters = dict.fromkeys(map(ord, word))
+    return [
+        known
+        for (known,) in rows
+        if 2 * (len(known) - len(known.translate(letters))) >= SIMILARITY * (len(word) + len(known))
+    ]
 
 
 def _split_in_two(database: ReadOnlyDatabase, word: str) -> str:
