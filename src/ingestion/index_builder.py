@@ -20,6 +20,7 @@ from src.errors import BuildError
 from src.ingestion.build_encoder import describe_encoder, load_encoder
 from src.ingestion.build_report import BuildReport
 from src.ingestion.calibration import choose_floor
+from src.ingestion.checksums import write_checksums
 from src.ingestion.chunker import Chunker, embedding_text
 from src.ingestion.corpus import Corpus
 from src.ingestion.index_check import is_index_of
@@ -108,6 +109,7 @@ def write_index(
         digest.update(row.astype(np.float32).tobytes())
     manifest = replace(draft, embeddings_sha256=digest.hexdigest(), file_bytes=measure_files(aside))
     replace(manifest, relevance_floor=choose_floor(aside, manifest, get_encoder)).save(aside)
+    write_checksums(aside)
     return embedded
 
 

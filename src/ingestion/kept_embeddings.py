@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from src.artifacts import CHROMA_DIR, LEXICAL_FILE, Manifest
 from src.errors import ArtifactError
+from src.ingestion.checksums import check_checksums
 from src.ingestion.chunker import embedding_text
 from src.rag.quoting import read_sentence
 from src.records import Chunk
@@ -106,6 +107,7 @@ class KeptEmbeddings:
         try:
             manifest = Manifest.load(index_dir)
             if (manifest.splitter, manifest.model_fingerprint) == (splitter, model_fingerprint):
+                check_checksums(index_dir)
                 self._add_index(index_dir)
         except ArtifactError:
             return
