@@ -26,6 +26,7 @@ TOKENIZER_FILE = "tokenizer.json"
 COLLECTION = "passages"
 
 REBUILD = "Run ./run.sh build to rebuild the index."
+BUILD_AGAIN = "The old index is as it was. Make room on that disk, or let its folder be written to, and build again."
 EXPORT = "Run python build_embeddings.py --export-model to make it again, or restore data/model from git."
 
 

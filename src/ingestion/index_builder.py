@@ -14,7 +14,16 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from src.artifacts import CHROMA_DIR, LEXICAL_FILE, SCHEMA_VERSION, TOKENIZER_FILE, Manifest, ModelCard, measure_files
+from src.artifacts import (
+    BUILD_AGAIN,
+    CHROMA_DIR,
+    LEXICAL_FILE,
+    SCHEMA_VERSION,
+    TOKENIZER_FILE,
+    Manifest,
+    ModelCard,
+    measure_files,
+)
 from src.config import Config
 from src.errors import BuildError
 from src.ingestion.build_encoder import describe_encoder, load_encoder
@@ -78,8 +87,8 @@ def plan_build(config: Config, *, strict: bool = False) -> BuildReport:
             return _report(config, corpus, None, started)
         with closing(KeptEmbeddings(Path(scratch, "kept"))) as kept:
             kept.add_index(config.index_dir, draft.splitter, card.fingerprint)
-            missing = len(kept.find_missing("passage", map(embedding_text, corpus.iter_chunks())))
-            missing += len(kept.find_missing("sentence", _iter_sentences(corpus)))
+            missing = kept.count_missing("passage", map(embedding_text, corpus.iter_chunks()))
+            missing += kept.count_missing("sentence", _iter_sentences(corpus))
         return _report(config, corpus, missing, started)
 
 
@@ -122,7 +131,7 @@ def _build_aside(
             kept.add_index(config.index_dir, draft.splitter, card.fingerprint)
             return write_index(aside, corpus, draft, kept, cache(partial(load_encoder, config, card, device)))
     except sqlite3.Error as exc:
-        raise BuildError(f"The index cannot be written to {aside.parent} ({exc}). The old index is as it was.") from exc
+        raise BuildError(f"The index cannot be written to {aside.parent} ({exc}). {BUILD_AGAIN}") from exc
 
 
 def _embed(corpus: Corpus, kept: KeptEmbeddings, get_encoder: Callable[[], Encoder]) -> int:

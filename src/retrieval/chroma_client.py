@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
-from src.artifacts import COLLECTION, REBUILD, Manifest
+from src.artifacts import BUILD_AGAIN, COLLECTION, REBUILD, Manifest
 from src.errors import BuildError, IndexCorrupt, ServiceUnavailable
 from src.records import Filters
 from src.retrieval.fusion import ScoredId
@@ -62,7 +62,7 @@ def create_vector_store(
         with closing(sqlite3.connect(directory / "chroma.sqlite3")) as connection:
             connection.execute("VACUUM")  # half of the file was the purged log
     except ChromaError as exc:
-        raise BuildError(f"Chroma cannot write to {directory} ({exc}). The old index is as it was.") from exc
+        raise BuildError(f"Chroma cannot write to {directory} ({exc}). {BUILD_AGAIN}") from exc
 
 
 def load_embeddings(directory: Path, chunk_ids: Sequence[str]) -> NDArray[np.float32]:
