@@ -54,18 +54,22 @@ def build_index(config: Config, *, strict: bool = False, device: str | None = No
         device: of the sentence-transformers backend, such as `cuda`.
 
     Raises:
-        BuildError: there is nothing to index, another build runs, or the disk refuses; the old index stays.
+        BuildError: there is nothing to index, another build runs, there is no such device, or the disk refuses; the old
+            index stays.
         ModelMissing: there is no embedding model.
     """
     started = time.monotonic()
     card = ModelCard.load(config.model_dir)
     embedded: int | None = None
+    get_encoder = cache(partial(load_encoder, config, card, device))
+    if device is not None:
+        get_encoder()  # so that a device that is not here is told before a large folder is read
     with replacing(config.index_dir) as aside, closing(Corpus(aside.parent)) as corpus:
         corpus.read(config.documents_dir, config.model_dir, card)
         _refuse_skipped(corpus, strict)
         draft = draft_manifest(_splitter(config, card), card, corpus)
         if not is_index_of(config.index_dir, draft, corpus):
-            embedded = _build_aside(aside, config, device, card, draft, corpus)
+            embedded = _build_aside(aside, config, get_encoder, card, draft, corpus)
         KeptEmbeddings.remove(config.index_dir.resolve())
     return _report(config, corpus, embedded, started)
 
@@ -123,13 +127,13 @@ def write_index(
 
 
 def _build_aside(
-    aside: Path, config: Config, device: str | None, card: ModelCard, draft: Manifest, corpus: Corpus
+    aside: Path, config: Config, get_encoder: Callable[[], Encoder], card: ModelCard, draft: Manifest, corpus: Corpus
 ) -> int:
     fingerprint = hashlib.sha256(f"{card.fingerprint}{config.embedding_backend}".encode()).hexdigest()[:16]
     try:
         with closing(KeptEmbeddings.beside(config.index_dir.resolve(), fingerprint)) as kept:
             kept.add_index(config.index_dir, draft.splitter, card.fingerprint)
-            return write_index(aside, corpus, draft, kept, cache(partial(load_encoder, config, card, device)))
+            return write_index(aside, corpus, draft, kept, get_encoder)
     except sqlite3.Error as exc:
         raise BuildError(f"The index cannot be written to {aside.parent} ({exc}). {BUILD_AGAIN}") from exc
 

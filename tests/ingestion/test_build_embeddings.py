@@ -1,5 +1,6 @@
 """The command line: what it prints, where, and with which exit status."""
 
+import importlib
 import io
 import os
 import shutil
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.pdfgen.canvas import Canvas
+
+from tests.conftest import serve
 
 ROOT = Path(__file__).parents[2]
 PLACES = ("balcony", "stage", "lobby", "gallery")
@@ -180,3 +183,42 @@ def test_huge_files_are_named_and_never_in_memory(environment: dict[str, str]) -
     assert "Skipped huge.txt: it is larger than 50 MB; split it" in result.stdout
     assert "Skipped huge.pdf: it is larger than 50 MB; split it" in result.stdout
     assert int(result.stdout.split()[-1]) < 400
+
+
+def test_device_without_the_original_model_is_refused(environment: dict[str, str]) -> None:
+    """The exported model runs on the CPU; a person who asks for a GPU would wait for nothing."""
+    write_page(environment)
+    result = run(environment, "--device", "cuda")
+    assert result.returncode == 1
+    assert "Add --backend sentence-transformers" in result.stderr
+
+
+@pytest.mark.export
+@pytest.mark.parametrize("device", ["cuda", "gpu"])
+def test_device_that_is_not_here_is_one_line_that_names_the_cure(environment: dict[str, str], device: str) -> None:
+    """It is told before anything is read; nothing is written."""
+    if device == "cuda" and importlib.import_module("torch").cuda.is_available():
+        pytest.skip("there is a GPU here")
+    result = run(environment, "--backend", "sentence-transformers", "--device", device)
+    assert result.returncode == 1
+    refusal = result.stderr.splitlines()[-1]
+    assert f"cannot run on the device {device}" in refusal
+    assert "--device cpu" in refusal
+    assert "Traceback" not in result.stderr
+    assert not Path(environment["INDEX_DIR"]).exists()
+
+
+@pytest.mark.export
+def test_index_embedded_with_the_original_model_is_served(environment: dict[str, str], tmp_path: Path) -> None:
+    """The exported model embeds the question and ranks alike; a build without the option makes the index its own."""
+    write_page(environment)
+    (Path(environment["DOCUMENTS_DIR"]) / "leave.md").write_text("# Leave\n\nEveryone has 25 days of paid leave.\n")
+    original = ("--backend", "sentence-transformers", "--device", "cpu")
+    assert run(environment, *original).returncode == 0
+    assert run(environment, "verify").returncode == 0
+    with serve(tmp_path / "log", **environment) as server:
+        answer = server.ask("How many days of paid leave does everyone have?")
+    assert "25 days" in answer["answer"]
+    assert (answer["retrieval"], answer["citations"][0]["document"]) == ("hybrid", "leave.md")
+    assert "nothing: the index is up to date" in run(environment, *original).stdout
+    assert "Embedded     4 texts" in run(environment).stdout
