@@ -14,7 +14,7 @@ from src.ingestion.checksums import check_checksums
 from src.ingestion.chunker import embedding_text
 from src.ingestion.corpus import Corpus
 from src.records import Chunk, Filters
-from src.retrieval.chroma_client import load_embeddings
+from src.retrieval.chroma_client import iter_embeddings
 from src.retrieval.passage_store import PassageStore
 from src.retrieval.vector_store import VectorStore
 
@@ -76,8 +76,8 @@ def check_parts(index_dir: Path, manifest: Manifest) -> None:
         _require(len(chunk_ids) == manifest.chunks, f"{LEXICAL_FILE} holds {len(chunk_ids)} passages")
     digest = hashlib.sha256()
     # Chroma has normalised them again; as float16 they are what the build wrote (kept_embeddings.py)
-    for row in load_embeddings(index_dir / CHROMA_DIR, chunk_ids):
-        digest.update(row.astype("float16").astype("float32").tobytes())
+    for rows in iter_embeddings(index_dir / CHROMA_DIR, chunk_ids):
+        digest.update(rows.astype("float16").astype("float32").tobytes())
     _require(digest.hexdigest() == manifest.embeddings_sha256, f"the embeddings in {CHROMA_DIR} have changed")
 
 

@@ -8,6 +8,7 @@ done. A later build takes what it can from the finished index, so nothing but th
 import hashlib
 import sqlite3
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -20,7 +21,7 @@ from src.ingestion.checksums import check_checksums
 from src.ingestion.chunker import embedding_text
 from src.rag.quoting import read_sentence
 from src.records import Chunk
-from src.retrieval.chroma_client import load_embeddings
+from src.retrieval.chroma_client import iter_embeddings
 from src.retrieval.passage_store import PassageStore
 
 Kind = Literal["passage", "sentence"]
@@ -134,7 +135,9 @@ class KeptEmbeddings:
                     self._put(sentences, passages.get_sentence_embeddings(chunk.chunk_id))
         finally:
             passages.close()
-        self._put(keys, _pack("passage", load_embeddings(index_dir / CHROMA_DIR, chunk_ids)))
+        left = iter(keys)
+        for rows in iter_embeddings(index_dir / CHROMA_DIR, chunk_ids):
+            self._put(islice(left, len(rows)), _pack("passage", rows))
 
     def close(self) -> None:
         """Close the file."""
