@@ -11,6 +11,7 @@ python build_embeddings.py --export-model ./model   export another one, by name 
 """
 
 import argparse
+import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -36,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1  # whoever read the output has seen enough of it
     except KeyboardInterrupt:
         return _fail("Stopped. What was there before is untouched.")
+    except (OSError, sqlite3.Error) as exc:
+        return _fail(f"{exc}. Make room on that disk or the one of TMPDIR, or let the folder be written to.")
     return 0
 
 

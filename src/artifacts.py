@@ -18,6 +18,7 @@ SCHEMA_VERSION = 1
 CHROMA_DIR = "chroma_db"
 LEXICAL_FILE = "lexical.sqlite3"
 MANIFEST_FILE = "manifest.json"
+CHECKSUMS_FILE = "SHA256SUMS"
 MODEL_CARD_FILE = "model_card.json"
 MODEL_FILE = "model.onnx"
 MODEL_DATA_FILE = "model.onnx.data"
@@ -25,6 +26,7 @@ TOKENIZER_FILE = "tokenizer.json"
 COLLECTION = "passages"
 
 REBUILD = "Run ./run.sh build to rebuild the index."
+BUILD_AGAIN = "The old index is as it was. Make room on that disk, or let its folder be written to, and build again."
 EXPORT = "Run python build_embeddings.py --export-model to make it again, or restore data/model from git."
 
 
@@ -165,8 +167,9 @@ class Manifest:
 
 
 def measure_files(index_dir: Path) -> dict[str, int]:
-    """Measure every file of an index but the manifest, in bytes, by name."""
-    files = (path for path in index_dir.rglob("*") if path.is_file() and path.name != MANIFEST_FILE)
+    """Measure every file of an index but what is written about them, in bytes, by name."""
+    about = (MANIFEST_FILE, CHECKSUMS_FILE)
+    files = (path for path in index_dir.rglob("*") if path.is_file() and path.name not in about)
     return {path.name: path.stat().st_size for path in files}
 
 

@@ -4,7 +4,8 @@ Never imported by what serves: torch alone is larger than the free tier.
 """
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +29,13 @@ class SentenceTransformersEncoder:
 
         Args:
             device: a torch device such as `cuda`; None: the best one there is.
+
+        Raises:
+            BuildError: there is no such model, or no such device here.
         """
-        self._model = load_sentence_transformer(name_or_path, device)
+        with _translated(device):
+            self._model = load_sentence_transformer(name_or_path, device)
+        self._device = device
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed texts, in the order given.
@@ -39,8 +45,22 @@ class SentenceTransformersEncoder:
         """
         if not texts:
             return np.empty((0, self._model.get_embedding_dimension() or 0), dtype=np.float32)
-        embeddings = self._model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+        with _translated(self._device):
+            embeddings = self._model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
         return np.asarray(embeddings, dtype=np.float32)
+
+
+@contextmanager
+def _translated(device: str | None) -> Iterator[None]:
+    """Raise torch's errors about a device as ours: a build of torch without it gives an AssertionError."""
+    try:
+        yield
+    except (AssertionError, RuntimeError) as exc:
+        said = " ".join(str(exc).split())[:300]
+        raise BuildError(
+            f"The model cannot run on the device {device or 'that torch chose'} ({said}). Name one that is here, as "
+            "with --device cpu; for cuda, install the build of PyTorch for your GPU (https://pytorch.org)."
+        ) from exc
 
 
 def load_sentence_transformer(name_or_path: str, device: str | None = None, **options: Any) -> "SentenceTransformer":

@@ -15,9 +15,12 @@ def load_encoder(config: Config, card: ModelCard, device: str | None) -> Encoder
         device: a torch device for sentence-transformers, such as `cuda`; None: the best one there is.
 
     Raises:
-        BuildError: the original is not the model that was exported, so questions would be embedded by another one.
+        BuildError: the original is not the model that was exported, so questions would be embedded by another one; or
+            the device is not for this backend, or not here.
     """
     if config.embedding_backend == "onnx":
+        if device is not None:
+            raise BuildError(f"--device {device} is for the original model. Add --backend sentence-transformers.")
         return ParallelEncoder(config.model_dir)
     if full_name(config.embedding_model_name) != card.name:
         raise BuildError(

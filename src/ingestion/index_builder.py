@@ -14,12 +14,22 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from src.artifacts import CHROMA_DIR, LEXICAL_FILE, SCHEMA_VERSION, TOKENIZER_FILE, Manifest, ModelCard, measure_files
+from src.artifacts import (
+    BUILD_AGAIN,
+    CHROMA_DIR,
+    LEXICAL_FILE,
+    SCHEMA_VERSION,
+    TOKENIZER_FILE,
+    Manifest,
+    ModelCard,
+    measure_files,
+)
 from src.config import Config
 from src.errors import BuildError
 from src.ingestion.build_encoder import describe_encoder, load_encoder
 from src.ingestion.build_report import BuildReport
 from src.ingestion.calibration import choose_floor
+from src.ingestion.checksums import write_checksums
 from src.ingestion.chunker import Chunker, embedding_text
 from src.ingestion.corpus import Corpus
 from src.ingestion.index_check import is_index_of
@@ -44,18 +54,22 @@ def build_index(config: Config, *, strict: bool = False, device: str | None = No
         device: of the sentence-transformers backend, such as `cuda`.
 
     Raises:
-        BuildError: there is nothing to index, another build runs, or the disk refuses; the old index stays.
+        BuildError: there is nothing to index, another build runs, there is no such device, or the disk refuses; the old
+            index stays.
         ModelMissing: there is no embedding model.
     """
     started = time.monotonic()
     card = ModelCard.load(config.model_dir)
     embedded: int | None = None
+    get_encoder = cache(partial(load_encoder, config, card, device))
+    if device is not None:
+        get_encoder()  # so that a device that is not here is told before a large folder is read
     with replacing(config.index_dir) as aside, closing(Corpus(aside.parent)) as corpus:
         corpus.read(config.documents_dir, config.model_dir, card)
         _refuse_skipped(corpus, strict)
         draft = draft_manifest(_splitter(config, card), card, corpus)
         if not is_index_of(config.index_dir, draft, corpus):
-            embedded = _build_aside(aside, config, device, card, draft, corpus)
+            embedded = _build_aside(aside, config, get_encoder, card, draft, corpus)
         KeptEmbeddings.remove(config.index_dir.resolve())
     return _report(config, corpus, embedded, started)
 
@@ -77,8 +91,8 @@ def plan_build(config: Config, *, strict: bool = False) -> BuildReport:
             return _report(config, corpus, None, started)
         with closing(KeptEmbeddings(Path(scratch, "kept"))) as kept:
             kept.add_index(config.index_dir, draft.splitter, card.fingerprint)
-            missing = len(kept.find_missing("passage", map(embedding_text, corpus.iter_chunks())))
-            missing += len(kept.find_missing("sentence", _iter_sentences(corpus)))
+            missing = kept.count_missing("passage", map(embedding_text, corpus.iter_chunks()))
+            missing += kept.count_missing("sentence", _iter_sentences(corpus))
         return _report(config, corpus, missing, started)
 
 
@@ -108,19 +122,20 @@ def write_index(
         digest.update(row.astype(np.float32).tobytes())
     manifest = replace(draft, embeddings_sha256=digest.hexdigest(), file_bytes=measure_files(aside))
     replace(manifest, relevance_floor=choose_floor(aside, manifest, get_encoder)).save(aside)
+    write_checksums(aside)
     return embedded
 
 
 def _build_aside(
-    aside: Path, config: Config, device: str | None, card: ModelCard, draft: Manifest, corpus: Corpus
+    aside: Path, config: Config, get_encoder: Callable[[], Encoder], card: ModelCard, draft: Manifest, corpus: Corpus
 ) -> int:
     fingerprint = hashlib.sha256(f"{card.fingerprint}{config.embedding_backend}".encode()).hexdigest()[:16]
     try:
         with closing(KeptEmbeddings.beside(config.index_dir.resolve(), fingerprint)) as kept:
             kept.add_index(config.index_dir, draft.splitter, card.fingerprint)
-            return write_index(aside, corpus, draft, kept, cache(partial(load_encoder, config, card, device)))
+            return write_index(aside, corpus, draft, kept, get_encoder)
     except sqlite3.Error as exc:
-        raise BuildError(f"The index cannot be written to {aside.parent} ({exc}). The old index is as it was.") from exc
+        raise BuildError(f"The index cannot be written to {aside.parent} ({exc}). {BUILD_AGAIN}") from exc
 
 
 def _embed(corpus: Corpus, kept: KeptEmbeddings, get_encoder: Callable[[], Encoder]) -> int:

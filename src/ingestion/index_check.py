@@ -10,10 +10,11 @@ from urllib.parse import quote
 from src.artifacts import CHROMA_DIR, LEXICAL_FILE, REBUILD, Manifest, ModelCard, sha256_of
 from src.embedding.embedding_service import EmbeddingService
 from src.errors import ArtifactError, IndexCorrupt, ModelMissing
+from src.ingestion.checksums import check_checksums
 from src.ingestion.chunker import embedding_text
 from src.ingestion.corpus import Corpus
 from src.records import Chunk, Filters
-from src.retrieval.chroma_client import load_embeddings
+from src.retrieval.chroma_client import iter_embeddings
 from src.retrieval.passage_store import PassageStore
 from src.retrieval.vector_store import VectorStore
 
@@ -30,6 +31,7 @@ def is_index_of(index_dir: Path, draft: Manifest, corpus: Corpus) -> bool:
                         relevance_floor=manifest.relevance_floor)  # fmt: skip
         if manifest != known:
             return False
+        check_checksums(index_dir)
         with closing(PassageStore.open(index_dir / LEXICAL_FILE)) as passages:
             for item in corpus:
                 if passages.get_document(item.document.path) != item.document:
@@ -49,12 +51,13 @@ def verify_index(index_dir: Path, model_dir: Path) -> str:
         ArtifactError: the first thing that is wrong, and its cure.
     """
     manifest = Manifest.load(index_dir)
+    check_checksums(index_dir)
     manifest.require_match(ModelCard.load(model_dir))
     check_parts(index_dir, manifest)
     asked = check_canaries(index_dir, manifest, model_dir)
     return (
-        f"The index in {index_dir} is whole: {manifest.documents:,} documents, {manifest.chunks:,} passages, sizes, "
-        f"texts and embeddings as in the manifest; {asked} of {asked} passages find themselves."
+        f"The index in {index_dir} is whole: {manifest.documents:,} documents, {manifest.chunks:,} passages, each file "
+        f"as it was built, embeddings as in the manifest; {asked} of {asked} passages find themselves."
     )
 
 
@@ -73,8 +76,8 @@ def check_parts(index_dir: Path, manifest: Manifest) -> None:
         _require(len(chunk_ids) == manifest.chunks, f"{LEXICAL_FILE} holds {len(chunk_ids)} passages")
     digest = hashlib.sha256()
     # Chroma has normalised them again; as float16 they are what the build wrote (kept_embeddings.py)
-    for row in load_embeddings(index_dir / CHROMA_DIR, chunk_ids):
-        digest.update(row.astype("float16").astype("float32").tobytes())
+    for rows in iter_embeddings(index_dir / CHROMA_DIR, chunk_ids):
+        digest.update(rows.astype("float16").astype("float32").tobytes())
     _require(digest.hexdigest() == manifest.embeddings_sha256, f"the embeddings in {CHROMA_DIR} have changed")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from src.artifacts import BUILD_AGAIN
 from src.errors import BuildError
 
 _AT_FDCWD = -100
@@ -40,7 +41,7 @@ def replacing(index_dir: Path) -> Iterator[Path]:
             finally:
                 shutil.rmtree(aside, ignore_errors=True)
     except OSError as exc:
-        raise BuildError(f"The index cannot be written to {index_dir} ({exc}). The old index is as it was.") from exc
+        raise BuildError(f"The index cannot be written to {index_dir} ({exc}). {BUILD_AGAIN}") from exc
 
 
 def clean_up(index_dir: Path) -> None:

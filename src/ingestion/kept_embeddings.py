@@ -8,6 +8,7 @@ done. A later build takes what it can from the finished index, so nothing but th
 import hashlib
 import sqlite3
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -16,10 +17,11 @@ from numpy.typing import NDArray
 
 from src.artifacts import CHROMA_DIR, LEXICAL_FILE, Manifest
 from src.errors import ArtifactError
+from src.ingestion.checksums import check_checksums
 from src.ingestion.chunker import embedding_text
 from src.rag.quoting import read_sentence
 from src.records import Chunk
-from src.retrieval.chroma_client import load_embeddings
+from src.retrieval.chroma_client import iter_embeddings
 from src.retrieval.passage_store import PassageStore
 
 Kind = Literal["passage", "sentence"]
@@ -93,6 +95,14 @@ class KeptEmbeddings:
             text for text in dict.fromkeys(texts) if not self._connection.execute(query, (_key(kind, text),)).fetchone()
         ]
 
+    def count_missing(self, kind: Kind, texts: Iterable[str]) -> int:
+        """Count the different texts that have none; for a plan alone, because each takes the place of a row."""
+        insert = "INSERT OR IGNORE INTO kept VALUES (?, x'')"
+        self._connection.execute("BEGIN")
+        count = sum(self._connection.execute(insert, (_key(kind, text),)).rowcount for text in texts)
+        self._connection.execute("COMMIT")
+        return count
+
     def get(self, kind: Kind, texts: Sequence[str], dimension: int) -> Packed:
         """Return (texts, dimension) as the index holds them."""
         query = "SELECT row FROM kept WHERE key = ?"
@@ -106,6 +116,7 @@ class KeptEmbeddings:
         try:
             manifest = Manifest.load(index_dir)
             if (manifest.splitter, manifest.model_fingerprint) == (splitter, model_fingerprint):
+                check_checksums(index_dir)
                 self._add_index(index_dir)
         except ArtifactError:
             return
@@ -124,7 +135,9 @@ class KeptEmbeddings:
                     self._put(sentences, passages.get_sentence_embeddings(chunk.chunk_id))
         finally:
             passages.close()
-        self._put(keys, _pack("passage", load_embeddings(index_dir / CHROMA_DIR, chunk_ids)))
+        left = iter(keys)
+        for rows in iter_embeddings(index_dir / CHROMA_DIR, chunk_ids):
+            self._put(islice(left, len(rows)), _pack("passage", rows))
 
     def close(self) -> None:
         """Close the file."""

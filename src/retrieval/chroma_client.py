@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
-from src.artifacts import COLLECTION, REBUILD, Manifest
+from src.artifacts import BUILD_AGAIN, COLLECTION, REBUILD, Manifest
 from src.errors import BuildError, IndexCorrupt, ServiceUnavailable
 from src.records import Filters
 from src.retrieval.fusion import ScoredId
@@ -62,11 +62,11 @@ def create_vector_store(
         with closing(sqlite3.connect(directory / "chroma.sqlite3")) as connection:
             connection.execute("VACUUM")  # half of the file was the purged log
     except ChromaError as exc:
-        raise BuildError(f"Chroma cannot write to {directory} ({exc}). The old index is as it was.") from exc
+        raise BuildError(f"Chroma cannot write to {directory} ({exc}). {BUILD_AGAIN}") from exc
 
 
-def load_embeddings(directory: Path, chunk_ids: Sequence[str]) -> NDArray[np.float32]:
-    """Read embeddings back from a Chroma database, in the order of the ids; it is opened as a copy.
+def iter_embeddings(directory: Path, chunk_ids: Sequence[str]) -> Iterator[NDArray[np.float32]]:
+    """Read embeddings back from a Chroma database, some rows at a time in the order of the ids; a copy is opened.
 
     Raises:
         IndexCorrupt: it cannot be read, or lacks one of the ids.
@@ -75,8 +75,6 @@ def load_embeddings(directory: Path, chunk_ids: Sequence[str]) -> NDArray[np.flo
     import numpy as np
     from chromadb.errors import ChromaError
 
-    place = {chunk_id: number for number, chunk_id in enumerate(chunk_ids)}
-    rows: NDArray[np.float32] | None = None
     with TemporaryDirectory() as scratch:
         copy = Path(scratch, "copy")
         shutil.copytree(directory, copy, copy_function=shutil.copyfile)
@@ -84,16 +82,12 @@ def load_embeddings(directory: Path, chunk_ids: Sequence[str]) -> NDArray[np.flo
             with closing(chromadb.PersistentClient(str(copy), settings=_settings())) as client:
                 collection = client.get_collection(COLLECTION, embedding_function=None)
                 for at in range(0, len(chunk_ids), ROWS_A_CALL):
-                    found = collection.get(ids=list(chunk_ids[at : at + ROWS_A_CALL]), include=["embeddings"])
-                    page = np.asarray(found["embeddings"], dtype=np.float32)
-                    if rows is None:
-                        rows = np.empty((len(chunk_ids), page.shape[1]), dtype=np.float32)
-                    if len(found["ids"]) != len(chunk_ids[at : at + ROWS_A_CALL]):
-                        raise IndexCorrupt(f"{directory} lacks passages that the texts have. {REBUILD}")
-                    rows[[place[chunk_id] for chunk_id in found["ids"]]] = page
+                    part = list(chunk_ids[at : at + ROWS_A_CALL])
+                    found = collection.get(ids=part, include=["embeddings"])
+                    place = {chunk_id: number for number, chunk_id in enumerate(found["ids"])}
+                    yield np.asarray(found["embeddings"], dtype=np.float32)[[place[chunk_id] for chunk_id in part]]
         except (ChromaError, ValueError, LookupError) as exc:
             raise IndexCorrupt(f"{directory} cannot be read ({type(exc).__name__}: {exc}). {REBUILD}") from exc
-    return np.empty((0, 0), dtype=np.float32) if rows is None else rows
 
 
 class ChromaServer:

@@ -1,15 +1,22 @@
 """The command line: what it prints, where, and with which exit status."""
 
+import importlib
 import io
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.pdfgen.canvas import Canvas
 
+from tests.conftest import serve
+
 ROOT = Path(__file__).parents[2]
+PLACES = ("balcony", "stage", "lobby", "gallery")
 
 
 def run(environment: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -89,7 +96,7 @@ def test_index_is_verified_inspected_and_searched(environment: dict[str, str]) -
     manifest.write_text(manifest.read_text().replace('"embeddings_sha256": "', '"embeddings_sha256": "0'))
     result = run(environment, "verify")
     assert result.returncode == 1
-    assert "the embeddings in chroma_db have changed" in result.stderr
+    assert "manifest.json is damaged" in result.stderr
 
 
 def test_commands_without_an_index_name_the_cure(environment: dict[str, str]) -> None:
@@ -101,19 +108,117 @@ def test_commands_without_an_index_name_the_cure(environment: dict[str, str]) ->
     assert run(environment, "search").returncode == 2
 
 
-def test_full_disk_keeps_the_old_index(environment: dict[str, str]) -> None:
-    """No file may grow beyond 40 kB: a disk that is full. One line says so, and the old index is as it was."""
+def all_bytes(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 16 MB that is really full when it is full."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        pytest.skip("mounting a tmpfs is not allowed here; root may do it on Linux")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_full_disk_keeps_the_old_index(environment: dict[str, str], small_disk: Path) -> None:
+    """However much room there is, but not enough: the old index stays, one line names the cure, and that one works.
+
+    So the disk is full while files are read, while texts are embedded and while Chroma writes.
+    """
+    environment = {**environment, "INDEX_DIR": str(small_disk / "data" / "index")}
     write_page(environment)
     assert run(environment).returncode == 0
-    index = Path(environment["INDEX_DIR"])
-    before = {path: path.read_bytes() for path in index.rglob("*") if path.is_file()}
-    (Path(environment["DOCUMENTS_DIR"]) / "large.md").write_text("Something else is new here. " * 3000)
-    limited = "import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000));"
-    limited += "runpy.run_path('build_embeddings.py', run_name='__main__')"
-    result = subprocess.run(
-        [sys.executable, "-c", limited], cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True
-    )
+    index = small_disk / "data" / "index"
+    before = all_bytes(index)
+    pages = [
+        f"The {place} of hall {number} seats {7 * number} people.\n\n" for number in range(200) for place in PLACES
+    ]
+    (Path(environment["DOCUMENTS_DIR"]) / "large.txt").write_text("".join(pages))
+    refusals = set()
+    for room_kb in (0, 150, 800, 1400):
+        left = os.statvfs(small_disk)
+        (small_disk / "filler").write_bytes(bytes(left.f_bavail * left.f_bsize - 1024 * room_kb))
+        result = run(environment)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert result.stderr.count("\n") == 1
+        assert "The old index is as it was. Make room on that disk" in result.stderr
+        assert all_bytes(index) == before
+        refusals.add(result.stderr.split("(")[1])
+        for path in [small_disk / "filler", *small_disk.glob("data/.kept-embeddings-*")]:
+            path.unlink()
+    assert len(refusals) > 2
+    assert run(environment).returncode == 0
+    assert "is whole" in run(environment, "verify").stdout
+
+
+def test_full_scratch_disk_is_one_line_that_names_the_cure(environment: dict[str, str], small_disk: Path) -> None:
+    """A plan and a check write scratch files only."""
+    write_page(environment)
+    assert run(environment).returncode == 0
+    (small_disk / "filler").write_bytes(bytes((16 << 20) - 40_000))
+    (Path(environment["DOCUMENTS_DIR"]) / "new.md").write_text("Something new.\n" * 2000)
+    for arguments in (["--dry-run"], ["verify"]):
+        result = run({**environment, "TMPDIR": str(small_disk)}, *arguments)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert result.stderr.count("\n") == 1
+        assert "Make room on" in result.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere memory is counted in other units")
+def test_huge_files_are_named_and_never_in_memory(environment: dict[str, str]) -> None:
+    """Half a gigabyte each, of which the disk holds nothing; no process of the build may hold it either."""
+    write_page(environment)
+    for name in ("huge.txt", "huge.pdf"):
+        with (Path(environment["DOCUMENTS_DIR"]) / name).open("wb") as file:
+            file.truncate(500_000_000)
+    command = "import resource, subprocess, sys; done = subprocess.run([sys.executable, 'build_embeddings.py']);"
+    command += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1000); sys.exit(done.returncode)"
+    env = {**os.environ, **environment}
+    result = subprocess.run([sys.executable, "-c", command], cwd=ROOT, env=env, capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "Skipped huge.txt: it is larger than 50 MB; split it" in result.stdout
+    assert "Skipped huge.pdf: it is larger than 50 MB; split it" in result.stdout
+    assert int(result.stdout.split()[-1]) < 400
+
+
+def test_device_without_the_original_model_is_refused(environment: dict[str, str]) -> None:
+    """The exported model runs on the CPU; a person who asks for a GPU would wait for nothing."""
+    write_page(environment)
+    result = run(environment, "--device", "cuda")
     assert result.returncode == 1
-    assert "old index is as it was" in result.stderr
-    assert result.stderr.count("\n") == 1
-    assert {path: path.read_bytes() for path in index.rglob("*") if path.is_file()} == before
+    assert "Add --backend sentence-transformers" in result.stderr
+
+
+@pytest.mark.export
+@pytest.mark.parametrize("device", ["cuda", "gpu"])
+def test_device_that_is_not_here_is_one_line_that_names_the_cure(environment: dict[str, str], device: str) -> None:
+    """It is told before anything is read; nothing is written."""
+    if device == "cuda" and importlib.import_module("torch").cuda.is_available():
+        pytest.skip("there is a GPU here")
+    result = run(environment, "--backend", "sentence-transformers", "--device", device)
+    assert result.returncode == 1
+    refusal = result.stderr.splitlines()[-1]
+    assert f"cannot run on the device {device}" in refusal
+    assert "--device cpu" in refusal
+    assert "Traceback" not in result.stderr
+    assert not Path(environment["INDEX_DIR"]).exists()
+
+
+@pytest.mark.export
+def test_index_embedded_with_the_original_model_is_served(environment: dict[str, str], tmp_path: Path) -> None:
+    """The exported model embeds the question and ranks alike; a build without the option makes the index its own."""
+    write_page(environment)
+    (Path(environment["DOCUMENTS_DIR"]) / "leave.md").write_text("# Leave\n\nEveryone has 25 days of paid leave.\n")
+    original = ("--backend", "sentence-transformers", "--device", "cpu")
+    assert run(environment, *original).returncode == 0
+    assert run(environment, "verify").returncode == 0
+    with serve(tmp_path / "log", **environment) as server:
+        answer = server.ask("How many days of paid leave does everyone have?")
+    assert "25 days" in answer["answer"]
+    assert (answer["retrieval"], answer["citations"][0]["document"]) == ("hybrid", "leave.md")
+    assert "nothing: the index is up to date" in run(environment, *original).stdout
+    assert "Embedded     4 texts" in run(environment).stdout

@@ -1,12 +1,15 @@
 """Passages follow the document's structure, fit the model's window, and are exact spans of the text."""
 
+import resource
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from test_sentences import TEXTS
 
+from src.artifacts import TOKENIZER_FILE
 from src.ingestion import chunker as module
 from src.ingestion.chunker import MAX_CHUNK_CHARS, TARGET_TOKENS, Chunker, embedding_text
 from src.records import Chunk, Document
@@ -115,6 +118,22 @@ def test_wall_of_letters_is_cut_by_its_length(chunker: Chunker, make_document: M
     chunks = chunker.split(document)
     assert [len(chunk.text) for chunk in chunks] == [MAX_CHUNK_CHARS] * 3 + [5]
     require_sound(document, chunks)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory in use is read from Linux's /proc")
+def test_titles_of_all_lengths_cost_no_memory_each(model_dir: Path, make_document: Make) -> None:
+    """Each title leaves another room for the text; a copy of the tokenizer for each of them would take 6 MB."""
+
+    def used_mb() -> float:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+
+    chunker = Chunker(model_dir / TOKENIZER_FILE, WINDOW)
+    documents = [make_document(WORDS * 20, title="leave " * words) for words in range(60, 130, 2)]
+    chunker.split(documents[0])
+    before = used_mb()
+    lengths = {max(len(chunk.text) for chunk in chunker.split(document)) for document in documents}
+    assert len(lengths) > 5
+    assert used_mb() - before < 40
 
 
 def test_document_of_headings_alone_is_kept(chunker: Chunker, make_document: Make) -> None:

@@ -76,6 +76,8 @@ def _main_content(soup: "BeautifulSoup") -> "Tag":
     for table in main.find_all("table"):
         if _is_layout(table):
             _unwrap_layout(table)
+        else:
+            _unwrap_bold_headers(table)
     return main
 
 
@@ -90,3 +92,11 @@ def _unwrap_layout(table: "Tag") -> None:
     parts = table.find_all(["tbody", "thead", "tr", "td", "th"])
     for element in [table, *(part for part in parts if part.find_parent("table") is table)]:
         element.name = "div"
+
+
+def _unwrap_bold_headers(table: "Tag") -> None:
+    """Leave the names of the columns without marks: a quoted row repeats them."""
+    first_row = table.find("tr")
+    for cell in [*table.find_all("th"), *(first_row.find_all("td") if first_row else [])]:
+        for mark in cell.find_all(["strong", "b", "em", "i"]):
+            mark.unwrap()

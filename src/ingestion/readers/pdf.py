@@ -1,4 +1,7 @@
-"""PDF: the text layer, page by page, with the lines of a paragraph joined. Nothing is recognised from images."""
+"""PDF: the text layer, page by page, with the lines of a paragraph joined; running heads and page numbers are left out.
+
+Nothing is recognised from images.
+"""
 
 import re
 from itertools import accumulate
@@ -6,6 +9,7 @@ from typing import Any
 
 from src.errors import UnreadableDocument
 from src.ingestion.readers.reading import Reading, tidy
+from src.ingestion.readers.running_lines import drop_running_lines
 
 MAX_PAGES = 5000
 _PAGE_BREAK = "\n\n"
@@ -15,6 +19,7 @@ _ITEM = re.compile(r"(?:[•●○◦▪■–—*\-]|\(?(?:\d{1,3}|[A-Za-z])[.)
 # Pdfium puts one of these where a word was broken at a line's end, and joins the two lines itself.
 _BROKEN_WORD = re.compile(r"(\w+)[\ufffe\x02](?:\r?\n)?(\w+)")
 _ENDS = ".!?:;"
+_LINE_END = re.compile("\r\n|\n|\r")
 _WORKING_TITLE = re.compile(r"microsoft (?:word|power)|untitled|\.(?:docx?|pptx?|indd|pdf|rtf|xlsx?|qxd)\b", re.I)
 
 
@@ -41,7 +46,8 @@ def read_pdf(data: bytes) -> Reading:
     finally:
         pdf.close()
     words = frozenset(re.findall(r"\w+", "\n".join(raw).casefold()))
-    pages = [join_lines(page, words) for page in raw]
+    lines = drop_running_lines([_LINE_END.split(page) for page in raw])
+    pages = [join_lines("\n".join(page), words) for page in lines]
     if not any(pages):
         raise UnreadableDocument("it has no text; scanned pages need text recognition (OCR) first")
     starts = accumulate((len(page) + len(_PAGE_BREAK) for page in pages[:-1]), initial=0)
@@ -68,7 +74,7 @@ def join_lines(text: str, words: frozenset[str]) -> str:
             one of them.
     """
     whole = _BROKEN_WORD.sub(lambda broken: _join_word(broken[1], broken[2], words), text)
-    lines = [line.strip() for line in re.split("\r\n|\n|\r", whole)]
+    lines = [line.strip() for line in _LINE_END.split(whole)]
     widths = sorted(len(line) for line in lines if line)
     full = _FULL_LINE * widths[int(0.9 * (len(widths) - 1))] if widths else 0
     joined: list[str] = []

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import pytest
 from docx import Document as WordDocument
+from docx.oxml import OxmlElement
 from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.pdfgen.canvas import Canvas
 
@@ -118,6 +119,43 @@ def test_pdf_pages_begin_where_page_starts_says() -> None:
     assert reading.text[reading.page_starts[2] :] == "Third page."
 
 
+def test_running_heads_feet_and_page_numbers_of_a_pdf_are_left_out() -> None:
+    """They frame every page. The head stays once, for what it says; the number of the first page is 3 here."""
+    rooms = [f"The {name} room." for name in ("red", "blue", "green", "old", "new")]
+    pages = [["Acme Travel Policy", room, f"Page {n} of 7", "Confidential"] for n, room in enumerate(rooms, start=3)]
+    reading = read_pdf(make_pdf(*pages))
+    assert reading.text == "\n\n".join(["Acme Travel Policy", rooms[0], "Confidential", *rooms[1:]])
+    assert [reading.text[start:].split("\n")[0] for start in reading.page_starts[1:]] == rooms[1:]
+
+
+@pytest.mark.parametrize("number", ["{}", "- {} -", "{} / 3"])
+def test_lone_page_numbers_of_a_short_pdf_are_left_out(number: str) -> None:
+    """Two pages that count are enough."""
+    pages = [["A room.", number.format(page)] for page in (1, 2, 3)]
+    assert read_pdf(make_pdf(*pages)).text == "A room.\n\nA room.\n\nA room."
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        [
+            ["Invoice 8107", "For Ann."],
+            ["Invoice 8241", "For Bob."],
+            ["Invoice 9000", "For Eve."],
+            ["Invoice 9001", "-"],
+        ],
+        [["Total", "41"], ["Total", "7"], ["Total", "112"], ["Total", "5"]],
+        [["Background"], ["Background"], ["Background"], ["Background"]],
+        [["Fees", "None."], ["Fees", "Many."], ["Fees", "Two."]],
+    ],
+)
+def test_lines_that_tell_pages_apart_stay(pages: list[list[str]]) -> None:
+    """Numbers that do not count pages, the only line of a page, and what two or three pages happen to share."""
+    text = read_pdf(make_pdf(*pages)).text
+    assert all(lines[-1] in text for lines in pages)
+    assert sum(text.count(lines[0]) for lines in pages) >= len(pages)
+
+
 def test_encrypted_pdf_is_refused_with_what_to_do() -> None:
     """The person learns that a password is in the way."""
     with pytest.raises(UnreadableDocument, match="encrypted; save it without a password"):
@@ -175,6 +213,19 @@ def test_docx_gives_headings_lists_and_tables_as_markdown() -> None:
     assert reading.title == "Expense policy"
     assert reading.text.startswith("# Limits\n\nMeals are paid up to $45.\n\n- Keep receipts\n")
     assert "| City | Limit |\n| --- | --- |\n| Oslo | 60 |" in reading.text
+
+
+@pytest.mark.parametrize("repeats_on_pages", [False, True])
+def test_bold_names_of_columns_are_plain(repeats_on_pages: bool) -> None:
+    """A quoted row repeats them. What is bold in the row itself stays so; a header that Word repeats is told apart."""
+    document = make_docx()
+    table = document.add_table(rows=2, cols=2)
+    for cell, text in zip([*table.rows[0].cells, table.rows[1].cells[0]], ["City", "Limit", "Oslo"], strict=True):
+        cell.paragraphs[0].add_run(text).bold = True
+    table.rows[1].cells[1].text = "60"
+    if repeats_on_pages:
+        table.rows[0]._tr.get_or_add_trPr().append(OxmlElement("w:tblHeader"))
+    assert read_docx(to_bytes(document)).text == "| City | Limit |\n| --- | --- |\n| **Oslo** | 60 |\n"
 
 
 def test_encrypted_docx_is_refused_with_what_to_do() -> None:
