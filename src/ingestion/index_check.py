@@ -19,6 +19,8 @@ from src.retrieval.passage_store import PassageStore
 from src.retrieval.vector_store import VectorStore
 
 CANARIES = 20
+# The graph is searched approximately: of 119,722 passages as alike as .998, 2 in 100 did not find themselves.
+ENOUGH = 0.9
 # Two passages of one text have one embedding: either may come first.
 _SAME = 1e-4
 
@@ -54,10 +56,10 @@ def verify_index(index_dir: Path, model_dir: Path) -> str:
     check_checksums(index_dir)
     manifest.require_match(ModelCard.load(model_dir))
     check_parts(index_dir, manifest)
-    asked = check_canaries(index_dir, manifest, model_dir)
+    found, asked = check_canaries(index_dir, manifest, model_dir)
     return (
         f"The index in {index_dir} is whole: {manifest.documents:,} documents, {manifest.chunks:,} passages, each file "
-        f"as it was built, embeddings as in the manifest; {asked} of {asked} passages find themselves."
+        f"as it was built, embeddings as in the manifest; {found} of {asked} passages find themselves."
     )
 
 
@@ -81,11 +83,11 @@ def check_parts(index_dir: Path, manifest: Manifest) -> None:
     _require(digest.hexdigest() == manifest.embeddings_sha256, f"the embeddings in {CHROMA_DIR} have changed")
 
 
-def check_canaries(index_dir: Path, manifest: Manifest, model_dir: Path) -> int:
-    """Ask for some passages by their own text; return how many were asked for.
+def check_canaries(index_dir: Path, manifest: Manifest, model_dir: Path) -> tuple[int, int]:
+    """Ask for some passages by their own text; return how many find themselves, and of how many.
 
     Raises:
-        IndexCorrupt: one does not find itself.
+        IndexCorrupt: too few do, so the model and the index do not go together.
         ModelMissing: a file of the model is not what its card says.
     """
     card = ModelCard.load(model_dir)
@@ -98,11 +100,17 @@ def check_canaries(index_dir: Path, manifest: Manifest, model_dir: Path) -> int:
         closing(VectorStore.open(index_dir, manifest)) as vectors,
     ):
         canaries = _choose(passages)
+        lost = []
         for chunk in canaries:
-            found = vectors.search(encoder.embed([embedding_text(chunk)])[0], 5, Filters())
-            nearest = [hit.chunk_id for hit in found if hit.score >= found[0].score - _SAME]
-            _require(chunk.chunk_id in nearest, f"{chunk.chunk_id} is not found by its own text")
-    return len(canaries)
+            hits = vectors.search(encoder.embed([embedding_text(chunk)])[0], 5, Filters())
+            if chunk.chunk_id not in [hit.chunk_id for hit in hits if hit.score >= hits[0].score - _SAME]:
+                lost.append(chunk.chunk_id)
+    found = len(canaries) - len(lost)
+    _require(
+        found >= ENOUGH * len(canaries),
+        f"{len(lost)} of {len(canaries)} passages are not found by their own text: {lost}",
+    )
+    return found, len(canaries)
 
 
 def _choose(passages: PassageStore) -> list[Chunk]:

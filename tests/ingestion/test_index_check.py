@@ -13,6 +13,7 @@ import pytest
 from src.artifacts import CHECKSUMS_FILE, Manifest
 from src.config import Config
 from src.errors import IndexCorrupt
+from src.ingestion import index_check
 from src.ingestion.index_builder import build_index
 from src.ingestion.index_check import check_parts
 
@@ -129,3 +130,21 @@ def test_embeddings_of_another_build_are_found(folder: Path, model_dir: Path) ->
     manifest = Manifest.load(folder / "data" / "index")
     with pytest.raises(IndexCorrupt, match="the embeddings in chroma_db have changed"):
         check_parts(folder / "data" / "index", replace(manifest, embeddings_sha256="0" * 64))
+
+
+@pytest.mark.parametrize(("strangers", "is_whole"), [(2, True), (3, False)])
+def test_some_passages_may_not_find_themselves(
+    built: Path, model_dir: Path, monkeypatch: pytest.MonkeyPatch, strangers: int, is_whole: bool
+) -> None:
+    """Chroma searches approximately, so 18 of 20 do; fewer tell that the model and the index do not go together."""
+    left = iter(range(20))
+    text_of = index_check.embedding_text
+    monkeypatch.setattr(
+        index_check, "embedding_text", lambda chunk: "The tide is out." if next(left) < strangers else text_of(chunk)
+    )
+    index_dir = built / "data" / "index"
+    if is_whole:
+        assert index_check.check_canaries(index_dir, Manifest.load(index_dir), model_dir) == (18, 20)
+    else:
+        with pytest.raises(IndexCorrupt, match=r"3 of 20 passages are not found by their own text: \['00\.md#0'"):
+            index_check.check_canaries(index_dir, Manifest.load(index_dir), model_dir)
