@@ -1,5 +1,6 @@
 """What a build tells the person at its end, and whether what it built will fit where it is to be served."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from src.ingestion.loader import Skipped
@@ -10,6 +11,8 @@ SERVING_BASE_MB = 140
 CHUNK_KB = 2
 # From this share of the limit on, the server saves memory at the expense of its answers.
 COMFORTABLE_SHARE = 0.78
+# GitHub refuses a push with a larger file.
+MAX_COMMITTED_MB = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,7 @@ class BuildReport:
 
     Args:
         embedded: texts that had to be embedded, passages and sentences; None: the index was already what it should be.
+        file_bytes: size of each file of the index, by name.
     """
 
     documents: int
@@ -26,7 +30,7 @@ class BuildReport:
     skipped: tuple[Skipped, ...]
     embedded: int | None
     seconds: float
-    index_bytes: int
+    file_bytes: Mapping[str, int]
     memory_limit_mb: int
 
     @property
@@ -49,7 +53,7 @@ class BuildReport:
             f"Time         {self.seconds:.1f} s",
         ]
         if not is_plan:
-            lines.append(f"Index        {self.index_bytes / 1e6:.1f} MB on disk")
+            lines.append(f"Index        {sum(self.file_bytes.values()) / 1e6:.1f} MB on disk")
         lines.append(f"Serving      about {self.serving_mb:,} MB of {self.memory_limit_mb:,} MB")
         if not self.will_fit:
             room = max(0.0, COMFORTABLE_SHARE * self.memory_limit_mb - SERVING_BASE_MB)
@@ -58,6 +62,13 @@ class BuildReport:
                 f"Warning: this will not fit. {self.memory_limit_mb} MB serve about {most:,} passages: leave documents "
                 "out, let a Chroma server hold the vectors (CHROMA_URL), or take a larger plan and set MEMORY_LIMIT_MB."
             )
+        if not is_plan:
+            lines += [
+                f"Warning: {name} is {size / 1e6:.0f} MB, and GitHub takes files of up to {MAX_COMMITTED_MB} MB: leave "
+                "documents out, keep the file with Git LFS, or push to a host that takes it."
+                for name, size in self.file_bytes.items()
+                if size > MAX_COMMITTED_MB * 1e6
+            ]
         return "\n".join(lines)
 
     def _embedded(self) -> str:

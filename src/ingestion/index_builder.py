@@ -216,7 +216,6 @@ def draft_manifest(splitter: str, card: ModelCard, corpus: Corpus) -> Manifest:
 
 
 def _report(config: Config, corpus: Corpus, embedded: int | None, started: float) -> BuildReport:
-    index_dir = config.index_dir
     return BuildReport(
         documents=len(corpus.hashes),
         chunks=corpus.chunks,
@@ -224,6 +223,6 @@ def _report(config: Config, corpus: Corpus, embedded: int | None, started: float
         skipped=tuple(corpus.skipped),
         embedded=embedded,
         seconds=time.monotonic() - started,
-        index_bytes=sum(path.stat().st_size for path in index_dir.rglob("*") if path.is_file()),
+        file_bytes=measure_files(config.index_dir),
         memory_limit_mb=config.memory_limit_mb,
     )

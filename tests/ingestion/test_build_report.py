@@ -4,9 +4,9 @@ from src.ingestion.build_report import BuildReport
 from src.ingestion.loader import Skipped
 
 
-def report(chunks: int, memory_limit_mb: int = 512) -> BuildReport:
+def report(chunks: int, memory_limit_mb: int = 512, texts_bytes: int = 5_600_000) -> BuildReport:
     skipped = (Skipped("scan.pdf", "it has no text"),)
-    return BuildReport(3, chunks, 4 * chunks, skipped, 7, 12.34, 5_600_000, memory_limit_mb)
+    return BuildReport(3, chunks, 4 * chunks, skipped, 7, 12.34, {"lexical.sqlite3": texts_bytes}, memory_limit_mb)
 
 
 def test_serving_memory_grows_by_two_kilobytes_a_passage() -> None:
@@ -32,3 +32,12 @@ def test_index_that_will_not_fit_comes_with_a_cure() -> None:
     summary = report(135_000).summary()
     assert "Warning: this will not fit. 512 MB serve about 129,680 passages" in summary
     assert "CHROMA_URL" in summary
+
+
+def test_file_that_no_host_of_repositories_takes_comes_with_a_cure() -> None:
+    """The index is committed; GitHub refuses files of over 100 MB."""
+    summary = report(26_000, texts_bytes=101_000_000).summary()
+    assert "Warning: lexical.sqlite3 is 101 MB, and GitHub takes files of up to 100 MB" in summary
+    assert "Git LFS" in summary
+    assert "GitHub" not in report(26_000, texts_bytes=100_000_000).summary()
+    assert "GitHub" not in report(26_000, texts_bytes=101_000_000).summary(is_plan=True)
