@@ -15,7 +15,7 @@ from evals.datasets import EvalSet, load_set
 from evals.retrieval import measure_retrieval
 from evals.serving import serve_documents
 from src.config import Config
-from src.retrieval import fusion, retriever, sentence_evidence
+from src.retrieval import fusion, retriever, sentence_evidence, word_choice
 from src.retrieval.retriever import Retriever
 
 GRID: tuple[tuple[ModuleType, str, tuple[float, ...]], ...] = (
@@ -25,6 +25,7 @@ GRID: tuple[tuple[ModuleType, str, tuple[float, ...]], ...] = (
     (sentence_evidence, "NEIGHBOURS", (3, 5, 8, 12)),
     (retriever, "RESCORED", (20, 30, 40, 50, 70, 100)),
     (retriever, "CANDIDATES", (50, 100, 200)),
+    (word_choice, "MAX_WORDS", (24, 32, 40, 48, 1000)),
 )
 
 
