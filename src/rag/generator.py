@@ -15,6 +15,7 @@ from src.errors import GenerationError
 from src.rag.circuit_breaker import CircuitBreaker
 from src.rag.llm_client import CallFailed, LLMClient
 from src.rag.prompt import Message
+from src.rag.reader import Reader
 
 MAX_RETRIES = 2
 BACKOFF_S = 0.5
@@ -41,7 +42,14 @@ class Completion:
 class Generator(Protocol):
     """Whoever writes answers."""
 
-    def start(self, messages: Sequence[Message], *, max_tokens: int, timeout_s: float | None = None) -> Completion:
+    def start(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int,
+        timeout_s: float | None = None,
+        reader: Reader | None = None,
+    ) -> Completion:
         """Return when the first piece is there.
 
         Raises:
@@ -82,29 +90,41 @@ class OpenAIChatGenerator:
         client = LLMClient(config.llm_base_url, config.llm_api_key)
         return cls(client, (config.llm_model, *config.llm_fallback_models), config.llm_timeout_s, CircuitBreaker())
 
-    def start(self, messages: Sequence[Message], *, max_tokens: int, timeout_s: float | None = None) -> Completion:
+    def start(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int,
+        timeout_s: float | None = None,
+        reader: Reader | None = None,
+    ) -> Completion:
         """Return when the first piece is there.
 
         Args:
             timeout_s: less than the configured time, for a call that is not worth all of it.
+            reader: when they leave, the call ends.
 
         Raises:
             GenerationError: no model began to answer in time, or the circuit is open; also while the pieces are read.
+            ReaderLeft: here, or while the pieces are read.
         """
         if not self._breaker.allows():
             raise GenerationError("The LLM server keeps failing; it is tried again in a while.")
         try:
-            return self._start(messages, max_tokens, self._clock() + min(self._timeout_s, timeout_s or self._timeout_s))
+            deadline = self._clock() + min(self._timeout_s, timeout_s or self._timeout_s)
+            return self._start(messages, max_tokens, deadline, reader)
         except CallFailed as exc:
             self._breaker.record_failure()
             raise GenerationError(f"No LLM answered: {exc}.") from exc
 
-    def _start(self, messages: Sequence[Message], max_tokens: int, deadline: float) -> Completion:
+    def _start(
+        self, messages: Sequence[Message], max_tokens: int, deadline: float, reader: Reader | None
+    ) -> Completion:
         for retry in range(MAX_RETRIES + 1):
             failures: list[CallFailed] = []
             for model in self._models:
                 try:
-                    return self._call(model, messages, max_tokens, deadline)
+                    return self._call(model, messages, max_tokens, deadline, reader)
                 except CallFailed as exc:
                     logger.warning("LLM call failed: model=%s try=%d: %s", model, retry + 1, exc)
                     failures.append(exc)
@@ -116,11 +136,13 @@ class OpenAIChatGenerator:
             self._sleep(pause_s)
         raise failures[0]
 
-    def _call(self, model: str, messages: Sequence[Message], max_tokens: int, deadline: float) -> Completion:
+    def _call(
+        self, model: str, messages: Sequence[Message], max_tokens: int, deadline: float, reader: Reader | None
+    ) -> Completion:
         remaining_s = deadline - self._clock()
         if remaining_s <= 0:
             raise CallFailed("the time is over", may_pass=False, every_model=True)
-        upstream = self._client.stream(model, messages, max_tokens=max_tokens, timeout_s=remaining_s)
+        upstream = self._client.stream(model, messages, max_tokens=max_tokens, timeout_s=remaining_s, reader=reader)
         first = next(upstream, "")
         if not first:
             raise CallFailed("the answer is empty", may_pass=True)

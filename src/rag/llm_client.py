@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from threading import Timer
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from src.errors import GenerationError
 from src.rag.prompt import Message
+from src.rag.reader import Reader, ReaderLeft
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response
@@ -67,14 +68,24 @@ class LLMClient:
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, adapter)
 
-    def stream(self, model: str, messages: Sequence[Message], *, max_tokens: int, timeout_s: float) -> Generator[str]:
+    def stream(
+        self,
+        model: str,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int,
+        timeout_s: float,
+        reader: Reader | None = None,
+    ) -> Generator[str]:
         """Yield the pieces of one answer as they come; closing the iterator ends the upstream request.
 
         Args:
             timeout_s: for everything, from connecting to the last piece.
+            reader: when they leave, the upstream request ends too.
 
         Raises:
             CallFailed: before the first piece, or in the middle where the stream breaks off.
+            ReaderLeft: while the next piece was waited for.
         """
         response = self._post(model, messages, max_tokens, timeout_s)
         # A read times out only when nothing comes: the timer also ends an answer that trickles for ever.
@@ -82,8 +93,12 @@ class LLMClient:
         timer.daemon = True
         timer.start()
         try:
-            with _translated():
+            with _translated(), reader.on_leaving(response.raw.shutdown) if reader else nullcontext():
                 yield from _read_answer(response)
+        except CallFailed:
+            if reader and reader.has_left:
+                raise ReaderLeft from None
+            raise
         finally:
             timer.cancel()
             response.close()

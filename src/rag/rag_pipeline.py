@@ -15,6 +15,7 @@ from src.rag.citations import resolve_citations
 from src.rag.extractive import answer_extractively
 from src.rag.history import add_context, bound_history
 from src.rag.prompt import NOT_ANSWERED, build_answer_messages, build_rewrite_messages
+from src.rag.reader import Reader
 from src.rag.relevance import is_answerable
 from src.rag.small_talk import reply_to_small_talk
 from src.rag.support import mark_unsupported
@@ -140,10 +141,17 @@ class RAGPipeline:
         top_k: int,
         filters: Filters = NO_FILTERS,
         mode: MemoryMode,
+        reader: Reader | None = None,
     ) -> Generator[AnswerEvent]:
         """Yield the sources, the pieces of the text as they come, and the whole answer, which replaces the pieces.
 
         Closing the iterator ends the LLM's work.
+
+        Args:
+            reader: when they leave, the LLM's work ends too.
+
+        Raises:
+            ReaderLeft: they left.
         """
         began = self._clock()
         query, earlier = question, bound_history(history)
@@ -157,7 +165,7 @@ class RAGPipeline:
         if reply:
             written = yield from _say(_Written(reply, "none"))
         else:
-            written = yield from self._write(question, query, earlier, retrieval)
+            written = yield from self._write(question, query, earlier, retrieval, reader)
         ended = self._clock()
         yield Done(written.finish(retrieval, mode, (ended - generating) * 1000, (ended - began) * 1000))
 
@@ -182,14 +190,14 @@ class RAGPipeline:
         return add_context(question, history)
 
     def _write(
-        self, question: str, query: str, history: Sequence[Turn], retrieval: Retrieval
+        self, question: str, query: str, history: Sequence[Turn], retrieval: Retrieval, reader: Reader | None
     ) -> Generator[AnswerEvent, None, _Written]:
         if not is_answerable(query, retrieval, self._relevance_floor):
             return (yield from _say(_Written(REFUSAL, "none")))
         notice = None
         if self._generator:
             try:
-                return (yield from self._write_by_llm(self._generator, question, history, retrieval))
+                return (yield from self._write_by_llm(self._generator, question, history, retrieval, reader))
             except GenerationError as exc:
                 logger.warning("Answering extractively: %s", exc)
                 notice = LLM_FAILED
@@ -199,10 +207,15 @@ class RAGPipeline:
         return (yield from _say(_Written(cited.text, "extractive", cited.citations, notice=notice)))
 
     def _write_by_llm(
-        self, generator: llm.Generator, question: str, history: Sequence[Turn], retrieval: Retrieval
+        self,
+        generator: llm.Generator,
+        question: str,
+        history: Sequence[Turn],
+        retrieval: Retrieval,
+        reader: Reader | None,
     ) -> Generator[AnswerEvent, None, _Written]:
         messages = build_answer_messages(question, retrieval.hits, history)
-        completion = generator.start(messages, max_tokens=MAX_ANSWER_TOKENS)
+        completion = generator.start(messages, max_tokens=MAX_ANSWER_TOKENS, reader=reader)
         text = ""
         try:
             for piece in completion:

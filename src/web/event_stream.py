@@ -3,13 +3,14 @@
 import json
 import logging
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import chain
 from typing import Any
 
 from flask import Response, g
 
 from src.errors import RagError
+from src.rag.reader import ReaderLeft
 from src.records import AnswerEvent, Done, Sources, Token
 from src.web.responses import answer_json, sources_json
 
@@ -30,11 +31,17 @@ def stream_response(
     """
     with resources:
         first = next(events)
-        response = Response(to_frames(chain([first], events), g.request_id), mimetype="text/event-stream")
+        frames = to_frames(chain([first], events), g.request_id)
+        response = Response(_until_reader_leaves(frames), mimetype="text/event-stream")
         response.headers["Cache-Control"] = "no-cache"
         response.headers["X-Accel-Buffering"] = "no"
         response.call_on_close(resources.pop_all().close)
         return response
+
+
+def _until_reader_leaves(frames: Iterator[str]) -> Iterator[str]:
+    with suppress(ReaderLeft):
+        yield from frames
 
 
 def answer_frames(events: Iterator[AnswerEvent], request_id: str) -> Iterator[str]:

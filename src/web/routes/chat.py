@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from src.records import Done
 from src.web.admission import admit_chat
 from src.web.answering import answer_events
+from src.web.client_connection import ClientConnection
 from src.web.event_stream import answer_frames, stream_response
 from src.web.request_parsing import parse_chat_request
 from src.web.responses import answer_json
@@ -30,6 +31,7 @@ def chat() -> ResponseReturnValue:
             mode,
             top_k=chat_request.top_k,
             filters=chat_request.filters,
+            reader=ClientConnection.of(request) if chat_request.stream else None,
         )
         stack.callback(events.close)
         if chat_request.stream:

@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from src.records import Done
 from src.web.admission import admit_chat
 from src.web.answering import answer_events
+from src.web.client_connection import ClientConnection
 from src.web.event_stream import stream_response
 from src.web.openai_format import MODEL_ID, completion_frames, completion_json, parse_completion_request
 from src.web.services import get_services
@@ -32,7 +33,8 @@ def complete() -> ResponseReturnValue:
     created = int(time.time())
     with ExitStack() as stack:
         mode = admit_chat(services, stack)
-        events = answer_events(services, completion.message, completion.history, mode)
+        reader = ClientConnection.of(request) if completion.stream else None
+        events = answer_events(services, completion.message, completion.history, mode, reader=reader)
         stack.callback(events.close)
         if completion.stream:
             return stream_response(events, stack.pop_all(), partial(completion_frames, created=created))
