@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -12,7 +13,8 @@ from src.rag.circuit_breaker import CircuitBreaker
 from src.rag.generator import OpenAIChatGenerator
 from src.rag.llm_client import LLMClient
 from src.rag.prompt import Message
-from tests.llm_server import SSE, LLMServer, Reply, event, failed, serve_llm, streamed
+from src.rag.reader import ReaderLeft
+from tests.llm_server import HANG_UP, SSE, LLMServer, Reply, event, failed, serve_llm, streamed
 
 MESSAGES = [Message("user", "How many days?")]
 
@@ -148,6 +150,40 @@ def test_open_circuit_asks_nobody_and_tries_again_later(make: Make, time: Time) 
         assert len(server.requests) == 2
         time.now_s += 30
         assert list(generator.start(MESSAGES, max_tokens=50)) == ["Ten"]
+
+
+class LeavingReader:
+    """A reader who leaves when the test says so."""
+
+    def __init__(self) -> None:
+        self.has_left = False
+        self.ends: list[Callable[[], object]] = []
+
+    @contextmanager
+    def on_leaving(self, end: Callable[[], object]) -> Iterator[None]:
+        self.ends.append(end)
+        yield
+
+    def leave(self) -> None:
+        self.has_left = True
+        for end in self.ends:
+            end()
+
+
+def test_reader_who_leaves_ends_the_call_and_is_no_failure_of_the_llm(make: Make, time: Time) -> None:
+    """Two failures would open this circuit; two readers who leave do not, and nothing is tried again for them."""
+    silent = Reply(headers=SSE, body=[event("Five "), HANG_UP])
+    with serve_llm(silent, silent, streamed("Five days.")) as server:
+        generator = make(server, "tiny", "other")
+        for _ in range(2):
+            reader = LeavingReader()
+            pieces = iter(generator.start(MESSAGES, max_tokens=9, reader=reader))
+            assert next(pieces) == "Five "
+            reader.leave()
+            with pytest.raises(ReaderLeft):
+                next(pieces)
+        assert "".join(generator.start(MESSAGES, max_tokens=9)) == "Five days."
+        assert (models_asked(server), time.pauses_s) == (["tiny"] * 3, [])
 
 
 def test_configuration_names_models_in_order() -> None:
