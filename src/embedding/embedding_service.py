@@ -37,15 +37,14 @@ class EmbeddingService:
         self._lock = Lock()
 
     @classmethod
-    def load(cls, model_dir: Path, *, threads: int = 1, batch_size: int = 1, prepack: bool = False) -> Self:
-        """Read the card, the tokenizer and the graph; the weights are mapped from their file, not copied.
+    def load(cls, model_dir: Path, *, threads: int = 1, batch_size: int = 1) -> Self:
+        """Read the card, the tokenizer and the graph; the weights are mapped, those of the layers packed for this CPU.
 
         Args:
             threads: of one matrix product; 1 on the server, which has a tenth of a CPU.
             batch_size: texts embedded at once. 1, because activations are scaled by what is in a batch: alone, a text's
                 vector depends on nothing else, and a passage takes no longer. 8 make short texts a third cheaper and
                 take 95 MB more; 64 of 256 tokens take 1.2 GB.
-            prepack: copy the weights into the order that multiplies fastest; the same embeddings for more memory.
 
         Raises:
             ModelMissing: there is no model, or a file of it is damaged.
@@ -54,7 +53,7 @@ class EmbeddingService:
         for name in (MODEL_FILE, TOKENIZER_FILE):
             if card.files.get(name) != sha256_of(model_dir / name):
                 raise ModelMissing(f"{model_dir / name} is not the file that the model card names. {EXPORT}")
-        return cls(card, _load_tokenizer(model_dir, card), _load_session(model_dir, threads, prepack), batch_size)
+        return cls(card, _load_tokenizer(model_dir, card), _load_session(model_dir, threads), batch_size)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed texts, in the order given.
@@ -101,7 +100,7 @@ def _load_tokenizer(model_dir: Path, card: ModelCard) -> "Tokenizer":
     return tokenizer
 
 
-def _load_session(model_dir: Path, threads: int, prepack: bool) -> "InferenceSession":
+def _load_session(model_dir: Path, threads: int) -> "InferenceSession":
     import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
@@ -110,9 +109,6 @@ def _load_session(model_dir: Path, threads: int, prepack: bool) -> "InferenceSes
     options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False  # an arena keeps the largest batch's memory for good
     options.enable_mem_pattern = False
-    # A second copy of the weights in the layout of this CPU: 10 MB and 11 ms of CPU for 0.5 to 1 ms a question.
-    if not prepack:
-        options.add_session_config_entry("session.disable_prepacking", "1")
     try:
         return onnxruntime.InferenceSession(str(model_dir / MODEL_FILE), options, providers=["CPUExecutionProvider"])
     except tuple(getattr(ort_errors, name) for name in ORT_ERRORS) as exc:

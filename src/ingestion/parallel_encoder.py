@@ -20,9 +20,7 @@ class ParallelEncoder:
     """As many embedding services as there are cores, each with a thread of its own; they share the mapped weights."""
 
     def __init__(self, model_dir: Path) -> None:
-        self._services = [
-            EmbeddingService.load(model_dir, threads=1, batch_size=1, prepack=True) for _ in range(count_cores())
-        ]
+        self._services = [EmbeddingService.load(model_dir, threads=1, batch_size=1) for _ in range(count_cores())]
         self._dimension = self._services[0].card.dimension
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
