@@ -96,7 +96,8 @@ def drop_repeats(
     for scored in ranking:
         chunk_id = scored.chunk_id
         own = _to_keys(sentences[chunk_id]) if chunk_id in sentences else set()
-        if known := own & holders.keys():
+        known = own & holders.keys()
+        if known and len(known) >= REPEATED * len(own):
             shared = Counter(holder for row in known for holder in holders[row])
             repeated = [holder for holder, count in shared.items() if count >= REPEATED * len(own)]
             if repeated and len(own) < MIN_SENTENCES:
