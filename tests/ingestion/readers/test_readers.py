@@ -15,7 +15,7 @@ from src.ingestion.readers.docx import read_docx
 from src.ingestion.readers.html import read_html
 from src.ingestion.readers.markdown import read_markdown
 from src.ingestion.readers.pdf import join_lines, read_pdf
-from src.ingestion.readers.reading import decode
+from src.ingestion.readers.reading import decode, tidy
 from src.ingestion.readers.text import read_text
 
 
@@ -250,3 +250,11 @@ def test_archive_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("src.ingestion.readers.archive.MAX_UNPACKED_BYTES", 10)
     with pytest.raises(UnreadableDocument, match="unpacks to more"):
         read_docx(to_bytes(make_docx()))
+
+
+@pytest.mark.parametrize("html", ["<p>half \ud83d of one</p>", "<p>half &#xD83D; of one</p>"])
+def test_half_of_a_character_does_not_reach_the_index(html: str) -> None:
+    """SQLite and the tokenizer take none, and the build must not stop at one."""
+    assert "half" in tidy(html)
+    tidy(html).encode()
+    read_html(html.encode("utf-8", "surrogatepass")).text.encode()
