@@ -15,6 +15,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -148,13 +149,14 @@ class Box:
 
 def _empty_and_remove(group: Path) -> None:
     deadline = time.monotonic() + 10
-    while pids := (group / "cgroup.procs").read_text().split():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{group} cannot be emptied: {pids}")
-        for pid in map(int, pids):
+    while time.monotonic() < deadline:
+        for pid in map(int, (group / "cgroup.procs").read_text().split()):
             _kill(pid)
+        with suppress(OSError):  # busy while a process ends
+            group.rmdir()
+            return
         time.sleep(0.01)
-    group.rmdir()
+    raise TimeoutError(f"{group} cannot be emptied.")
 
 
 def _write_if_there(path: Path, value: str) -> None:

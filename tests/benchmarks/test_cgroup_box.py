@@ -15,8 +15,10 @@ MAKE_AND_DIE = """
 import os, signal, subprocess
 from benchmarks.cgroup_box import Box
 box = Box().__enter__()
-sleep = box.start(["sleep", "60"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-print(box.memory_group, sleep.pid, flush=True)
+command = ["sh", "-c", "echo inside; exec sleep 60"]
+inside = box.start(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+inside.stdout.readline()
+print(box.memory_group, inside.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
