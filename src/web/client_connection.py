@@ -35,17 +35,17 @@ class ClientConnection:
         if self._connection is None or not _HUNG_UP:
             yield
             return
+        # Registered here: by the time the thread runs, a short answer may be sent and the connection closed.
+        poll = select.poll()
+        poll.register(self._connection, _HUNG_UP)
         is_over = Event()
-        Thread(target=self._watch, args=(end, is_over), name="client", daemon=True).start()
+        Thread(target=self._watch, args=(poll, end, is_over), name="client", daemon=True).start()
         try:
             yield
         finally:
             is_over.set()
 
-    def _watch(self, end: Callable[[], object], is_over: Event) -> None:
-        assert self._connection is not None
-        poll = select.poll()
-        poll.register(self._connection.fileno(), _HUNG_UP)
+    def _watch(self, poll: select.poll, end: Callable[[], object], is_over: Event) -> None:
         while not is_over.is_set():
             if poll.poll(LOOK_EVERY_MS) and not is_over.is_set():
                 self.has_left = True
