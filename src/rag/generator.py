@@ -1,6 +1,6 @@
-"""Answers by an LLM behind any OpenAI-compatible API: retries, fallback models, a circuit breaker.
+"""Asks an LLM through any `ChatClient`: retries, fallback models, and a circuit breaker around it.
 
-Whatever goes wrong ends as `GenerationError`; the pipeline then answers extractively.
+Whatever goes wrong ends as `GenerationError`. The pipeline then quotes the documents instead.
 """
 
 import logging
@@ -8,26 +8,24 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
-from typing import Protocol, Self
+from threading import Lock
 
-from src.config import Config
 from src.errors import GenerationError
-from src.rag.circuit_breaker import CircuitBreaker
-from src.rag.llm_client import CallFailed, LLMClient
-from src.rag.prompt import Message
-from src.rag.reader import Reader
+from src.rag.chat_client import CallFailed, ChatClient, ChatMessage
 
 MAX_RETRIES = 2
 BACKOFF_S = 0.5
+FAILURES_TO_OPEN = 5
+OPEN_S = 30.0
 
 logger = logging.getLogger(__name__)
 
 
 class Completion:
-    """An answer that has begun: iterate over its pieces; `close` ends the upstream request.
+    """An answer that has begun: iterate over its pieces; `close` ends the request to the provider.
 
     Args:
-        model: the one that writes it, which may be a fallback.
+        model: the model that writes it, which may be a fallback.
     """
 
     def __init__(self, model: str, pieces: Iterator[str], close: Callable[[], None]) -> None:
@@ -39,26 +37,50 @@ class Completion:
         return self._pieces
 
 
-class Generator(Protocol):
-    """Whoever writes answers."""
+class CircuitBreaker:
+    """Stops the calls to a provider that keeps failing. After a pause one call is let through, and its end decides.
 
-    def start(
+    Args:
+        clock: seconds that only go forward.
+    """
+
+    def __init__(
         self,
-        messages: Sequence[Message],
-        *,
-        max_tokens: int,
-        timeout_s: float | None = None,
-        reader: Reader | None = None,
-    ) -> Completion:
-        """Return when the first piece is there.
+        failures_to_open: int = FAILURES_TO_OPEN,
+        open_s: float = OPEN_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._failures_to_open = failures_to_open
+        self._open_s = open_s
+        self._clock = clock
+        self._lock = Lock()
+        self._failures = 0
+        self._open_until = 0.0
 
-        Raises:
-            GenerationError: here, or while the pieces are read.
-        """
-        ...
+    def allows(self) -> bool:
+        """Tell whether a call may be made now. Of several that ask after the pause, one may."""
+        with self._lock:
+            if self._failures < self._failures_to_open:
+                return True
+            if self._clock() < self._open_until:
+                return False
+            self._open_until = self._clock() + self._open_s
+            return True
+
+    def record_success(self) -> None:
+        """Close the circuit: the provider answers."""
+        with self._lock:
+            self._failures = 0
+
+    def record_failure(self) -> None:
+        """Count a failed call."""
+        with self._lock:
+            self._failures += 1
+            if self._failures >= self._failures_to_open:
+                self._open_until = self._clock() + self._open_s
 
 
-class OpenAIChatGenerator:
+class Generator:
     """Asks the models in order until one begins to answer; then, after a pause, all of them again.
 
     Args:
@@ -69,10 +91,10 @@ class OpenAIChatGenerator:
 
     def __init__(
         self,
-        client: LLMClient,
+        client: ChatClient,
         models: Sequence[str],
         timeout_s: float,
-        breaker: CircuitBreaker,
+        breaker: CircuitBreaker | None = None,
         *,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -81,50 +103,29 @@ class OpenAIChatGenerator:
         self._client = client
         self._models = tuple(models)
         self._timeout_s = timeout_s
-        self._breaker = breaker
+        self._breaker = breaker or CircuitBreaker(clock=clock)
         self._sleep, self._clock, self._jitter = sleep, clock, jitter
 
-    @classmethod
-    def from_config(cls, config: Config) -> Self:
-        """Make one from `LLM_BASE_URL`, `LLM_API_KEY`, `LLM_MODEL`, `LLM_FALLBACK_MODELS` and `LLM_TIMEOUT_S`."""
-        client = LLMClient(config.llm_base_url, config.llm_api_key)
-        return cls(client, (config.llm_model, *config.llm_fallback_models), config.llm_timeout_s, CircuitBreaker())
-
-    def start(
-        self,
-        messages: Sequence[Message],
-        *,
-        max_tokens: int,
-        timeout_s: float | None = None,
-        reader: Reader | None = None,
-    ) -> Completion:
+    def start(self, messages: Sequence[ChatMessage], *, max_tokens: int) -> Completion:
         """Return when the first piece is there.
-
-        Args:
-            timeout_s: less than the configured time, for a call that is not worth all of it.
-            reader: when they leave, the call ends.
 
         Raises:
             GenerationError: no model began to answer in time, or the circuit is open; also while the pieces are read.
-            ReaderLeft: here, or while the pieces are read.
         """
         if not self._breaker.allows():
             raise GenerationError("The LLM server keeps failing; it is tried again in a while.")
         try:
-            deadline = self._clock() + min(self._timeout_s, timeout_s or self._timeout_s)
-            return self._start(messages, max_tokens, deadline, reader)
+            return self._start(messages, max_tokens, self._clock() + self._timeout_s)
         except CallFailed as exc:
             self._breaker.record_failure()
             raise GenerationError(f"No LLM answered: {exc}.") from exc
 
-    def _start(
-        self, messages: Sequence[Message], max_tokens: int, deadline: float, reader: Reader | None
-    ) -> Completion:
+    def _start(self, messages: Sequence[ChatMessage], max_tokens: int, deadline: float) -> Completion:
         for retry in range(MAX_RETRIES + 1):
             failures: list[CallFailed] = []
             for model in self._models:
                 try:
-                    return self._call(model, messages, max_tokens, deadline, reader)
+                    return self._call(model, messages, max_tokens, deadline)
                 except CallFailed as exc:
                     logger.warning("LLM call failed: model=%s try=%d: %s", model, retry + 1, exc)
                     failures.append(exc)
@@ -136,18 +137,16 @@ class OpenAIChatGenerator:
             self._sleep(pause_s)
         raise failures[0]
 
-    def _call(
-        self, model: str, messages: Sequence[Message], max_tokens: int, deadline: float, reader: Reader | None
-    ) -> Completion:
+    def _call(self, model: str, messages: Sequence[ChatMessage], max_tokens: int, deadline: float) -> Completion:
         remaining_s = deadline - self._clock()
         if remaining_s <= 0:
             raise CallFailed("the time is over", may_pass=False, every_model=True)
-        upstream = self._client.stream(model, messages, max_tokens=max_tokens, timeout_s=remaining_s, reader=reader)
-        first = next(upstream, "")
+        pieces = self._client.stream(model, messages, max_tokens=max_tokens, timeout_s=remaining_s)
+        first = next(pieces, "")
         if not first:
             raise CallFailed("the answer is empty", may_pass=True)
         self._breaker.record_success()
-        return Completion(model, self._watched(chain([first], upstream)), upstream.close)
+        return Completion(model, self._watched(chain([first], pieces)), pieces.close)
 
     def _watched(self, pieces: Iterator[str]) -> Iterator[str]:
         try:
@@ -157,7 +156,7 @@ class OpenAIChatGenerator:
             raise GenerationError(f"The LLM's answer broke off: {exc}.") from exc
 
     def _pause_s(self, failures: Sequence[CallFailed], retry: int) -> float | None:
-        """Backoff with jitter, or what the model that is free first asks for; None where another try is of no use."""
+        """Return the backoff with jitter, or the shortest wait a model asks for; None where another try is useless."""
         passing = [failure for failure in failures if failure.may_pass]
         if not passing or retry == MAX_RETRIES:
             return None

@@ -1,33 +1,26 @@
-"""What an LLM is asked: the texts in `prompts/`, the passages as numbered quotations, the conversation.
+"""What an LLM is asked: the rules in `prompts/answer.txt`, the conversation, the passages as numbered quotations.
 
-Everything is bounded in characters, of which English has about four to a token.
+`prompts/answer.txt` is the place to change how the LLM answers. Two things must stay, because the code reads them in its
+answer: passages are cited as `[n]` (`citations.py`), and `{not_answered}` are the words by which the LLM says that the
+passages do not answer (`is_refusal`). Everything is bounded in characters; English has about four to a token.
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
+from src.rag.chat_client import ChatMessage
 from src.records import Hit, Turn
 
-# 12,000 characters are about 3,000 tokens: free models take 8,000, the answer and the conversation included.
-MAX_PASSAGES_CHARS = 12_000
+# About 4,000 tokens: free models take 8,000, the answer and the conversation included.
+MAX_PASSAGES_CHARS = 16_000
 NOT_ANSWERED = "NOT ANSWERED"
 
 _TAG = re.compile(r"<(?=\s*/?\s*(?:passages?|question|conversation)\b)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message of a chat completion."""
-
-    role: Literal["system", "user", "assistant"]
-    content: str
-
-
-def build_answer_messages(question: str, hits: Sequence[Hit], history: Sequence[Turn]) -> list[Message]:
+def build_answer_messages(question: str, hits: Sequence[Hit], history: Sequence[Turn]) -> list[ChatMessage]:
     """Ask for an answer with citations.
 
     Args:
@@ -35,15 +28,23 @@ def build_answer_messages(question: str, hits: Sequence[Hit], history: Sequence[
         history: bounded already, oldest first.
     """
     content = f"<passages>\n{_quote_passages(hits)}\n</passages>\n\n<question>\n{_quote(question)}\n</question>"
-    earlier = [Message(turn.role, turn.content) for turn in history]
-    return [Message("system", read_prompt("answer")), *earlier, Message("user", content)]
+    earlier = [ChatMessage(turn.role, turn.content) for turn in history]
+    return [ChatMessage("system", read_rules()), *earlier, ChatMessage("user", content)]
 
 
-def build_rewrite_messages(question: str, history: Sequence[Turn]) -> list[Message]:
-    """Ask for the question as it would be put without the conversation before it."""
-    turns = "\n".join(f"{turn.role}: {_quote(turn.content)}" for turn in history)
-    content = f"<conversation>\n{turns}\n</conversation>\n\n<question>\n{_quote(question)}\n</question>"
-    return [Message("system", read_prompt("rewrite")), Message("user", content)]
+def is_refusal(text: str) -> bool:
+    """Tell whether an LLM's answer begins with the agreed words, whatever Markdown is around them."""
+    return _letters(text).startswith(NOT_ANSWERED)
+
+
+def may_become_refusal(text: str) -> bool:
+    """Tell whether a text that still grows is, or may become, a refusal."""
+    letters = _letters(text)
+    return letters.startswith(NOT_ANSWERED) or NOT_ANSWERED.startswith(letters)
+
+
+def _letters(text: str) -> str:
+    return " ".join(re.findall(r"[^\W\d_]+", text[:200])).upper()
 
 
 def _quote_passages(hits: Sequence[Hit]) -> str:
@@ -66,6 +67,7 @@ def _quote(text: str) -> str:
 
 
 @lru_cache
-def read_prompt(name: str) -> str:
-    """Read `prompts/<name>.txt`."""
-    return (Path(__file__).parent / "prompts" / f"{name}.txt").read_text(encoding="utf-8").strip()
+def read_rules() -> str:
+    """Read `prompts/answer.txt`."""
+    text = (Path(__file__).parent / "prompts" / "answer.txt").read_text(encoding="utf-8")
+    return text.replace("{not_answered}", NOT_ANSWERED).strip()

@@ -1,22 +1,20 @@
-"""One call to an OpenAI-compatible `/chat/completions`, and every way it can fail.
+"""A `ChatClient` for OpenAI-compatible APIs: one call to `/chat/completions`, and every way it can fail.
 
-The only file that knows `requests`. It does not retry and does not choose models: `generator.py` does. No failure
-carries what the server wrote, for some servers repeat the key in it.
+The only file that imports `requests`. It does not retry and does not choose models: `generator.py` does. No error
+message repeats what the server wrote, because some servers repeat the key.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from threading import Timer
 from typing import TYPE_CHECKING, Any
 
-from src.errors import GenerationError
-from src.rag.prompt import Message
-from src.rag.reader import Reader, ReaderLeft
+from src.rag.chat_client import CallFailed, ChatMessage
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response
@@ -31,25 +29,7 @@ _PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529
 _HOPELESS = frozenset({301, 302, 303, 307, 308, 401, 403, 405, 407, 411})
 
 
-class CallFailed(GenerationError):
-    """One call failed.
-
-    Args:
-        may_pass: the same call may succeed later.
-        every_model: another model of the same server would fail as well.
-        retry_after_s: what the server asks to wait; None where it does not say.
-    """
-
-    def __init__(
-        self, message: str, *, may_pass: bool, every_model: bool = False, retry_after_s: float | None = None
-    ) -> None:
-        super().__init__(message)
-        self.may_pass = may_pass
-        self.every_model = every_model
-        self.retry_after_s = retry_after_s
-
-
-class LLMClient:
+class OpenAIClient:
     """Sends chat completions over one pooled session; safe for many threads."""
 
     def __init__(self, base_url: str, api_key: str) -> None:
@@ -69,41 +49,22 @@ class LLMClient:
             self._session.mount(scheme, adapter)
 
     def stream(
-        self,
-        model: str,
-        messages: Sequence[Message],
-        *,
-        max_tokens: int,
-        timeout_s: float,
-        reader: Reader | None = None,
+        self, model: str, messages: Sequence[ChatMessage], *, max_tokens: int, timeout_s: float
     ) -> Generator[str]:
-        """Yield the pieces of one answer as they come; closing the iterator ends the upstream request.
-
-        Args:
-            timeout_s: for everything, from connecting to the last piece.
-            reader: when they leave, the upstream request ends too.
-
-        Raises:
-            CallFailed: before the first piece, or in the middle where the stream breaks off.
-            ReaderLeft: while the next piece was waited for.
-        """
+        """Yield the pieces of one answer as they come, as `ChatClient.stream` says."""
         response = self._post(model, messages, max_tokens, timeout_s)
-        # A read times out only when nothing comes: the timer also ends an answer that trickles for ever.
+        # A read times out only when nothing comes. The timer also ends an answer that drips without end.
         timer = Timer(max(0.0, timeout_s - response.elapsed.total_seconds()), response.raw.shutdown)
         timer.daemon = True
         timer.start()
         try:
-            with _translated(), reader.on_leaving(response.raw.shutdown) if reader else nullcontext():
+            with _translated():
                 yield from _read_answer(response)
-        except CallFailed:
-            if reader and reader.has_left:
-                raise ReaderLeft from None
-            raise
         finally:
             timer.cancel()
             response.close()
 
-    def _post(self, model: str, messages: Sequence[Message], max_tokens: int, timeout_s: float) -> Response:
+    def _post(self, model: str, messages: Sequence[ChatMessage], max_tokens: int, timeout_s: float) -> Response:
         body = {
             "model": model,
             "messages": [{"role": message.role, "content": message.content} for message in messages],
