@@ -47,15 +47,6 @@ class Services:
         """Load everything and return when it is there; a successor worker does this before it accepts requests."""
         self.readiness.start().result()
 
-    def save_caches(self) -> bytes:
-        """Return what a successor may start with; nothing where nothing is loaded."""
-        return self.get_retriever().save() if self.readiness.phase == "ready" else b""
-
-    def restore_caches(self, saved: bytes) -> None:
-        """Start with what an elder saved."""
-        if saved:
-            self.get_retriever().restore(saved)
-
 
 def get_services() -> Services:
     """Return the services of the app that handles the current request."""

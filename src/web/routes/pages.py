@@ -6,8 +6,7 @@ from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from src.errors import ArtifactError
-from src.memory.memory_mode import ENTER_PERCENT
-from src.records import MemoryMode
+from src.memory.thresholds import CAUTIOUS_PERCENT, DEGRADED_PERCENT
 from src.web.api_page import Site, describe_api
 from src.web.assets import asset_url, send_asset
 from src.web.negotiation import page_response, render_error_for_people
@@ -40,7 +39,7 @@ def suggestions() -> ResponseReturnValue:
 @page_routes.get("/memory")
 def memory_page() -> ResponseReturnValue:
     """Serve the live memory page, which asks `/memory/stats`."""
-    bands = {"cautious": ENTER_PERCENT[MemoryMode.CAUTIOUS], "degraded": ENTER_PERCENT[MemoryMode.DEGRADED]}
+    bands = {"cautious": CAUTIOUS_PERCENT, "degraded": DEGRADED_PERCENT}
     return page_response("memory.html", bands=bands)
 
 
