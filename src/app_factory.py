@@ -19,6 +19,7 @@ from src.config import Config
 from src.memory.c_heap import share_heap
 from src.memory.memory_manager import MemoryManager
 from src.memory.memory_probe import MemoryProbe
+from src.memory.worker_recycling import get_recycling
 from src.rag.generator import OpenAIChatGenerator
 from src.rag.rag_pipeline import RAGPipeline
 from src.readiness import Readiness
@@ -215,7 +216,8 @@ def create_app(config: Config | None = None) -> Flask:
     app = Flask(__name__, template_folder="web/templates", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.extensions[EXTENSION] = _services(config)
+    services = app.extensions[EXTENSION] = _services(config)
+    get_recycling().serve(services)
     register_access(app, config)
     register_error_handlers(app)
     register_routes(app)
@@ -225,6 +227,7 @@ def create_app(config: Config | None = None) -> Flask:
 def _services(config: Config) -> Services:
     memory = MemoryManager(
         MemoryProbe(config.memory_limit_mb),
+        replace_worker=get_recycling().request,
         alert_percent=config.memory_alerts_percent,
         alert_vms_mb=config.memory_alerts_vms_mb,
     )

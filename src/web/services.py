@@ -16,7 +16,7 @@ from src.retrieval.byte_cache import CacheStats
 from src.retrieval.cached_retriever import CachedRetriever
 from src.retrieval.passage_store import PassageStore
 
-EXTENSION = "rag512"
+EXTENSION = "services"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +63,6 @@ class Services:
     def warm_up(self) -> None:
         """Load everything and return when it is there."""
         self.readiness.start().result()
-
-    def save_caches(self) -> bytes:
-        """Nothing passes to a successor."""
-        return b""
-
-    def restore_caches(self, saved: bytes) -> None:
-        """Nothing passes to a successor."""
 
 
 def get_services() -> Services:

@@ -4,8 +4,8 @@ from flask import Blueprint, Response, jsonify
 from flask.typing import ResponseReturnValue
 
 from src.errors import ArtifactError
-from src.memory.memory_mode import ENTER_PERCENT
-from src.records import Chunk, MemoryMode
+from src.memory.thresholds import CAUTIOUS_PERCENT, DEGRADED_PERCENT
+from src.records import Chunk
 from src.retrieval.passage_store import PassageStore
 from src.web.access import public
 from src.web.pages import STATIC_DIR, asset_url, get_assets_version, page_response, send_asset
@@ -45,7 +45,7 @@ def suggestions() -> ResponseReturnValue:
 @public
 def memory_page() -> ResponseReturnValue:
     """Serve the live memory page, which asks `/memory/stats`."""
-    bands = {"cautious": ENTER_PERCENT[MemoryMode.CAUTIOUS], "degraded": ENTER_PERCENT[MemoryMode.DEGRADED]}
+    bands = {"cautious": CAUTIOUS_PERCENT, "degraded": DEGRADED_PERCENT}
     return page_response("memory.html", bands=bands)
 
 
