@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from flask import Flask
 
-from src.artifacts import LEXICAL_FILE, Manifest, ModelCard
+from src.artifacts import Manifest, ModelCard
 from src.config import Config
 from src.memory.c_heap import share_heap
 from src.memory.memory_manager import MemoryManager
@@ -23,10 +23,8 @@ from src.memory.worker_recycling import get_recycling
 from src.rag.generator import OpenAIChatGenerator
 from src.rag.rag_pipeline import RAGPipeline
 from src.readiness import Readiness
-from src.retrieval.cached_retriever import CachedEncoder, CachedRetriever
-from src.retrieval.lexical_index import LexicalIndex
-from src.retrieval.passage_store import PassageStore
-from src.retrieval.retriever import Encoder, Retriever, VectorSearch
+from src.retrieval.index import Encoder, Index, open_index
+from src.retrieval.vector_store import VectorSearch, open_vectors
 from src.web.access import register_access
 from src.web.error_handlers import register_error_handlers
 from src.web.request_parsing import MAX_BODY_BYTES
@@ -83,19 +81,6 @@ def get_manifest(config: Config) -> Manifest:
 
 
 @BuildOnce
-def get_passage_store(config: Config) -> PassageStore:
-    """Open the texts: documents, passages, sentences."""
-    get_manifest(config)
-    return PassageStore.open(config.index_dir / LEXICAL_FILE)
-
-
-@BuildOnce
-def get_lexical_index(config: Config) -> LexicalIndex:
-    """Open the BM25 index, which lies in the same file as the texts."""
-    return LexicalIndex(get_passage_store(config).database)
-
-
-@BuildOnce
 def get_embedding_service(config: Config) -> Encoder:
     """Load the embedding model."""
     if config.embedding_backend == "sentence-transformers":
@@ -110,35 +95,27 @@ def get_embedding_service(config: Config) -> Encoder:
 @BuildOnce
 def get_vector_store(config: Config) -> VectorSearch:
     """Open the prebuilt Chroma collection, from a scratch copy or at `CHROMA_URL`."""
-    manifest = get_manifest(config)
-    if config.chroma_url:
-        from src.retrieval.chroma_client import ChromaServer
-
-        return ChromaServer.connect(config.chroma_url, manifest)
-    from src.retrieval.vector_store import VectorStore
-
-    return VectorStore.open(config.index_dir, manifest)
+    return open_vectors(config.index_dir, get_manifest(config), config.chroma_url)
 
 
 @BuildOnce
-def get_retriever(config: Config) -> CachedRetriever:
-    """Join the lexical index with the dense one, which is loaded when a search first needs it."""
-    fingerprint = get_manifest(config).fingerprint
-    encoder = CachedEncoder(partial(get_embedding_service, config), fingerprint)
-    retriever = Retriever(
-        get_passage_store(config),
-        get_lexical_index(config),
-        get_encoder=lambda: encoder,
+def get_index(config: Config) -> Index:
+    """Open the index: its texts and words at once; a search by meaning asks for the model and the vectors."""
+    # What /ready has read may be older than the files that are opened here.
+    get_manifest.clear(config)
+    return open_index(
+        config.index_dir,
+        manifest=get_manifest(config),
+        get_encoder=partial(get_embedding_service, config),
         get_vectors=partial(get_vector_store, config),
     )
-    return CachedRetriever(retriever, encoder, fingerprint)
 
 
 @BuildOnce
 def get_rag_pipeline(config: Config) -> RAGPipeline:
     """Join retrieval, the LLM where there is a key, and the extractive answer."""
     return RAGPipeline(
-        get_retriever(config),
+        get_index(config),
         generator=OpenAIChatGenerator.from_config(config) if config.llm_api_key else None,
         relevance_floor=get_manifest(config).relevance_floor,
     )
@@ -161,11 +138,9 @@ class Service:
 
 # In the order in which they load. /ready and the page show this table, and an unload goes through it backwards.
 SERVICES = (
-    Service("passage_store", "the texts", get_passage_store, survives_unload=True),
-    Service("lexical_index", "the word index", get_lexical_index, survives_unload=True),
+    Service("index", "the texts", get_index, survives_unload=True),
     Service("embedding_service", "the embedding model", get_embedding_service),
     Service("vector_store", "the vectors", get_vector_store),
-    Service("retriever", "the search", get_retriever),
     Service("rag_pipeline", "the answers", get_rag_pipeline),
 )
 
@@ -181,7 +156,7 @@ def load_services(config: Config, memory: MemoryManager) -> None:
             with memory.measure(service.words):
                 service.get(config)
         with memory.measure("the first search"):
-            get_retriever(config).search("warm-up", limit=1)
+            get_index(config).search("warm-up", limit=1)
     except BaseException:
         forget_services(config, SERVICES)
         get_manifest.clear(config)
@@ -234,8 +209,8 @@ def _services(config: Config) -> Services:
     readiness = Readiness(lambda: load_services(config, memory))
 
     def drop_caches() -> None:
-        if get_retriever.is_built(config):
-            get_retriever(config).clear()
+        if get_index.is_built(config):
+            get_index(config).clear_cache()
 
     memory.on_pressure(drop_caches)
     memory.on_exhaustion(partial(unload_services, config, readiness))
@@ -245,10 +220,9 @@ def _services(config: Config) -> Services:
         readiness=readiness,
         slots=BoundedSemaphore(config.max_concurrent_chats),
         get_manifest=partial(get_manifest, config),
-        get_passage_store=partial(get_passage_store, config),
-        get_retriever=partial(get_retriever, config),
+        get_index=partial(get_index, config),
         get_rag_pipeline=partial(get_rag_pipeline, config),
         states=lambda: [ServiceState(one.name, one.words, one.get.is_built(config)) for one in SERVICES],
-        cache_stats=lambda: get_retriever(config).stats() if get_retriever.is_built(config) else {},
+        cache_stats=lambda: {"results": get_index(config).cache_stats()} if get_index.is_built(config) else {},
         drop_caches=drop_caches,
     )

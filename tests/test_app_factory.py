@@ -8,7 +8,7 @@ from threading import Barrier, Event
 
 import pytest
 
-from src.app_factory import SERVICES, BuildOnce, create_app, get_manifest, unload_services
+from src.app_factory import SERVICES, BuildOnce, create_app, get_index, get_manifest, unload_services
 from src.config import Config
 from src.errors import IndexMissing, RagError, ServiceUnavailable
 from src.readiness import Readiness
@@ -132,15 +132,15 @@ def test_two_apps_neither_evict_nor_clear_each_others_services() -> None:
     """Services belong to a Config: what one app loads and unloads is nothing to the other."""
     first, second = CONFIG, replace(CONFIG, top_k=7)
     apps = [create_app(config).extensions[EXTENSION] for config in (first, second)]
-    stores = [app.get_passage_store() for app in apps]
-    assert stores[0] is not stores[1]
-    assert [app.get_passage_store() for app in apps] == stores
+    indexes = [app.get_index() for app in apps]
+    assert indexes[0] is not indexes[1]
+    assert [app.get_index() for app in apps] == indexes
     for app in apps:
         app.warm_up()
     unload_services(first, apps[0].readiness)
     assert [app.loaded()["embedding_service"] for app in apps] == [False, True]
     assert [app.readiness.phase for app in apps] == ["cold", "ready"]
-    assert [app.get_passage_store() for app in apps] == stores
+    assert [app.get_index() for app in apps] == indexes
 
 
 def test_nothing_of_a_failed_load_stays(tmp_path: Path) -> None:
@@ -154,6 +154,19 @@ def test_nothing_of_a_failed_load_stays(tmp_path: Path) -> None:
         services.warm_up()
     assert not any(services.loaded().values())
     assert not get_manifest.is_built(config)
+
+
+def test_index_is_opened_with_the_manifest_of_that_moment(tmp_path: Path) -> None:
+    """An index that was rebuilt after the first look at /ready is not opened with what that look had read."""
+    shutil.copytree(CONFIG.index_dir, tmp_path / "index")
+    config = replace(CONFIG, index_dir=tmp_path / "index")
+    manifest = get_manifest(config)
+    (tmp_path / "index" / "lexical.sqlite3").rename(tmp_path / "away")
+    with pytest.raises(RagError):
+        get_index(config)
+    (tmp_path / "away").rename(tmp_path / "index" / "lexical.sqlite3")
+    assert get_index(config).manifest == manifest
+    assert get_index(config).manifest is get_manifest(config) is not manifest
 
 
 def test_table_of_services_drives_load_ready_and_unload() -> None:

@@ -12,9 +12,8 @@ from src.config import Config
 from src.memory.memory_manager import MemoryManager
 from src.rag.rag_pipeline import RAGPipeline
 from src.readiness import Readiness
-from src.retrieval.byte_cache import CacheStats
-from src.retrieval.cached_retriever import CachedRetriever
-from src.retrieval.passage_store import PassageStore
+from src.retrieval.cache import CacheStats
+from src.retrieval.index import Index
 
 EXTENSION = "services"
 
@@ -48,8 +47,7 @@ class Services:
     readiness: Readiness
     slots: BoundedSemaphore
     get_manifest: Callable[[], Manifest]
-    get_passage_store: Callable[[], PassageStore]
-    get_retriever: Callable[[], CachedRetriever]
+    get_index: Callable[[], Index]
     get_rag_pipeline: Callable[[], RAGPipeline]
     states: Callable[[], list[ServiceState]]
     cache_stats: Callable[[], dict[str, CacheStats]]

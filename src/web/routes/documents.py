@@ -30,7 +30,7 @@ def list_documents() -> ResponseReturnValue:
     if prefers_html() and request.args.get("q", "").strip():
         return _search_page()
     limit, offset = parse_page(request.args, default_limit=50)
-    entries, total = get_services().get_passage_store().list_documents(limit, offset)
+    entries, total = get_services().get_index().texts.list_documents(limit, offset)
     if prefers_html():
         return page_response("documents.html", entries=entries, total=total, limit=limit, offset=offset, query="")
     documents = [
@@ -43,7 +43,7 @@ def list_documents() -> ResponseReturnValue:
 @document_routes.get("/documents/<path:path>")
 def show_document(path: str) -> ResponseReturnValue:
     """Give one document's text and where the index cut it; on the page, what `start` and `end` name is marked."""
-    store = get_services().get_passage_store()
+    store = get_services().get_index().texts
     document = store.get_document(path)
     if document is None:
         raise RequestError(f"No document {path!r} is indexed; GET /documents lists them.", status=404, code="not_found")
@@ -64,7 +64,7 @@ def _search_page() -> Response:
     search = parse_search_arguments(request.args)
     services = get_services()
     with admitted(services, words_only=True):
-        found = services.get_retriever().search(search.query, limit=search.limit, offset=search.offset, kind="lexical")
+        found = services.get_index().search(search.query, limit=search.limit, offset=search.offset, kind="lexical")
     return page_response(
         "documents.html",
         hits=[(hit.chunk, excerpt(hit.chunk.text)) for hit in found.hits],

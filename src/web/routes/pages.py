@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from src.errors import ArtifactError
 from src.memory.thresholds import CAUTIOUS_PERCENT, DEGRADED_PERCENT
 from src.records import Chunk
-from src.retrieval.passage_store import PassageStore
+from src.retrieval.text_store import TextStore
 from src.web.access import public
 from src.web.pages import STATIC_DIR, asset_url, get_assets_version, page_response, send_asset
 from src.web.services import get_services
@@ -35,7 +35,7 @@ def chat_page() -> ResponseReturnValue:
 def suggestions() -> ResponseReturnValue:
     """Give questions to start with; none where there is no index."""
     try:
-        questions = suggest_questions(get_services().get_passage_store())
+        questions = suggest_questions(get_services().get_index().texts)
     except ArtifactError:
         questions = []
     return jsonify(suggestions=questions)
@@ -56,7 +56,7 @@ def asset(version: str, name: str) -> Response:
     return send_asset(STATIC_DIR, name, is_current=version == get_assets_version())
 
 
-def suggest_questions(store: PassageStore, count: int = SUGGESTIONS) -> list[str]:
+def suggest_questions(store: TextStore, count: int = SUGGESTIONS) -> list[str]:
     """Ask about the section in the middle of each of some documents, spread over the index; none is read whole."""
     _, total = store.list_documents(1, 0)
     questions = []
