@@ -49,7 +49,7 @@ def test_answer_has_the_shape_of_the_contract(server: Server) -> None:
     body = server.ask(QUESTION)
     assert set(body) == {
         "answer", "grounded", "answered_by", "model", "citations", "sources", "retrieval", "mode", "timings_ms",
-        "request_id",
+        "notice", "request_id",
     }  # fmt: skip
     assert set(body["timings_ms"]) == {"embed", "retrieve", "generate", "total"}
     assert set(body["citations"][0]) == {

@@ -23,7 +23,7 @@ class ServiceState:
     """Whether a service is in memory.
 
     Args:
-        words: what the page calls it.
+        words: what the page calls it, after "the".
     """
 
     name: str

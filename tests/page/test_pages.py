@@ -111,7 +111,7 @@ def test_only_swagger_uis_own_files_are_served(server: Server) -> None:
 
 
 def test_name_of_the_app_is_one_setting(tmp_path: Path) -> None:
-    """The pages, the models and the description carry the name that is set."""
+    """The pages, the log, the models and the description carry the name that is set."""
     with serve(tmp_path / "log", APP_NAME="Acme <Handbook>") as running:
         for path in ("/", "/documents", "/memory", "/docs", "/nothing"):
             text = running.get(path, headers=BROWSER).text
@@ -119,6 +119,7 @@ def test_name_of_the_app_is_one_setting(tmp_path: Path) -> None:
             assert "· Acme &lt;Handbook&gt;</title>" in text
             assert "rag512" not in text
         assert running.get("/v1/models").json()["data"][0]["id"] == "Acme <Handbook>"
+        assert "] Acme <Handbook>: Memory [startup]" in running.log.read_text()
         assert running.get("/openapi.json").json()["info"]["title"] == "Acme <Handbook>"
 
 
