@@ -9,7 +9,7 @@ from src.web.services import Services
 
 def write_metrics(services: Services) -> tuple[bytes, str]:
     """Give the metrics as text, and their content type."""
-    # Imported here: a server that nobody scrapes does not pay the megabyte.
+    # Imported here: it costs 1 MB, which only a server that is asked for metrics pays.
     from prometheus_client import CollectorRegistry, generate_latest
     from prometheus_client.exposition import CONTENT_TYPE_LATEST
 

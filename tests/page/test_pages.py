@@ -24,7 +24,7 @@ HOSTILE = """# <script>alert(1)</script> Keys
 
 @pytest.mark.parametrize("path", ["/documents", "/documents/people/annual-leave.md", "/documents/nothing.md"])
 def test_browser_gets_a_page_and_a_program_json(server: Server, path: str) -> None:
-    """The same address serves both, and caches are told."""
+    """The same address serves both, and caches learn it from `Vary`."""
     for headers, kind in ((BROWSER, "text/html"), ({}, "application/json"), ({"Accept": "*/*"}, "application/json")):
         response = server.get(path, headers=headers)
         assert response.headers["Content-Type"].startswith(kind)
