@@ -1,4 +1,4 @@
-"""Command line of the offline build; the work is in `src/ingestion/` and `src/embedding/onnx_export.py`.
+"""Command line of the offline build; the work is in `src/ingestion/` and `src/embedding/export/onnx_export.py`.
 
 python build_embeddings.py                          build the index of DOCUMENTS_DIR; only what changed is embedded
 python build_embeddings.py --dry-run                tell what a build would do, and write nothing
@@ -104,7 +104,7 @@ def _search(config: Config, arguments: argparse.Namespace) -> None:
 
 
 def _export(config: Config, arguments: argparse.Namespace) -> None:
-    from src.embedding.onnx_export import export_model
+    from src.embedding.export.onnx_export import export_model
 
     card = export_model(arguments.export_model or config.embedding_model_name, config.model_dir)
     print(f"Exported {card.name} to {config.model_dir}. Now rebuild the index: python build_embeddings.py")
