@@ -9,7 +9,7 @@ from src.artifacts import TOKENIZER_FILE, ModelCard
 from src.errors import BuildError
 from src.ingestion.loader import Skipped, formats, list_files
 from src.ingestion.progress import show_progress
-from src.ingestion.reader_process import SplitDocument, read_files
+from src.ingestion.parser_process import SplitDocument, parse_files
 from src.records import Chunk, Document
 
 
@@ -37,7 +37,7 @@ class Corpus:
         found = list_files(documents_dir)
         paths = [item for item in found if isinstance(item, str)]
         self.skipped += [item for item in found if isinstance(item, Skipped)]
-        items = read_files(documents_dir, paths, model_dir / TOKENIZER_FILE, card.max_tokens)
+        items = parse_files(documents_dir, paths, model_dir / TOKENIZER_FILE, card.max_tokens)
         for item in show_progress(items, "Reading", len(paths), "files"):
             self.add(item)
         self.skipped.sort(key=lambda item: item.path)

@@ -26,7 +26,7 @@ from src.artifacts import (
 )
 from src.config import Config
 from src.errors import BuildError
-from src.ingestion.build_encoder import describe_encoder, load_encoder
+from src.ingestion.encoder import load_encoder
 from src.ingestion.build_report import BuildReport
 from src.ingestion.calibration import choose_floor
 from src.ingestion.checksums import write_checksums

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,14 +28,6 @@ Kind = Literal["passage", "sentence"]
 Packed = NDArray[np.float16] | NDArray[np.int8]
 _FILE_PREFIX = ".kept-embeddings-"
 _KEY_BYTES = 16
-
-
-class Encoder(Protocol):
-    """Turns texts into rows of norm 1, float32, shape (texts, dimension)."""
-
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed texts in the order given."""
-        ...
 
 
 class KeptEmbeddings:
