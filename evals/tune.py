@@ -15,16 +15,16 @@ from evals.datasets import EvalSet, load_set
 from evals.retrieval import measure_retrieval
 from evals.serving import serve_documents
 from src.config import Config
-from src.retrieval import fusion, retriever, sentence_evidence, word_choice
-from src.retrieval.retriever import Retriever
+from src.retrieval import fusion, index, sentence_evidence, word_choice
+from src.retrieval.index import Index
 
 GRID: tuple[tuple[ModuleType, str, tuple[float, ...]], ...] = (
     (fusion, "DENSE_SHARE", (0.4, 0.45, 0.5, 0.55, 0.6)),
     (sentence_evidence, "SENTENCE_SHARE", (0, 0.3, 0.4, 0.5, 0.6, 0.7, 1)),
     (sentence_evidence, "LIFT", (0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9)),
     (sentence_evidence, "NEIGHBOURS", (3, 5, 8, 12)),
-    (retriever, "RESCORED", (20, 30, 40, 50, 70, 100)),
-    (retriever, "CANDIDATES", (50, 100, 200)),
+    (index, "RESCORED", (20, 30, 40, 50, 70, 100)),
+    (index, "CANDIDATES", (50, 100, 200)),
     (word_choice, "MAX_WORDS", (24, 32, 40, 48, 1000)),
 )
 
@@ -39,26 +39,28 @@ def main() -> None:
     sets = [load_set(folder).sample(arguments.limit) for folder in arguments.sets]
     model_dir = Config.from_env().model_dir
     with ExitStack() as stack:
-        retrievers = [
-            stack.enter_context(serve_documents(chosen.documents or (), model_dir, arguments.cache_dir)).retriever
+        indexes = [
+            stack.enter_context(serve_documents(chosen.documents or (), model_dir, arguments.cache_dir)).index
             for chosen in sets
         ]
         print(f"{'nDCG@10':<22}" + "".join(f"{chosen.name:>14}" for chosen in sets) + f"{'mean':>9}")
         for module, name, values in GRID:
-            _try_values(module, name, values, sets, retrievers)
+            _try_values(module, name, values, sets, indexes)
 
 
 def _try_values(
-    module: ModuleType, name: str, values: Sequence[float], sets: Sequence[EvalSet], retrievers: Sequence[Retriever]
+    module: ModuleType, name: str, values: Sequence[float], sets: Sequence[EvalSet], indexes: Sequence[Index]
 ) -> None:
     """Print a line for each value, then what the best value on the other sets gives on each."""
     kept = getattr(module, name)
     table: dict[float, list[float]] = {}
     for value in values:
         setattr(module, name, value)
+        for one in indexes:
+            one.clear_cache()
         table[value] = [
             measure_retrieval(one, chosen.questions, "hybrid")["ndcg@10"]
-            for chosen, one in zip(sets, retrievers, strict=True)
+            for chosen, one in zip(sets, indexes, strict=True)
         ]
         print(_line(f"{name} {value}{' *' if value == kept else ''}", table[value]), flush=True)
     setattr(module, name, kept)

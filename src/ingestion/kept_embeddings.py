@@ -22,7 +22,8 @@ from src.ingestion.chunker import embedding_text
 from src.rag.quoting import read_sentence
 from src.records import Chunk
 from src.retrieval.chroma_client import iter_embeddings
-from src.retrieval.passage_store import PassageStore
+from src.retrieval.index import Encoder as Encoder
+from src.retrieval.text_store import TextStore
 
 Kind = Literal["passage", "sentence"]
 Packed = NDArray[np.float16] | NDArray[np.int8]
@@ -114,7 +115,7 @@ class KeptEmbeddings:
             return
 
     def _add_index(self, index_dir: Path) -> None:
-        passages = PassageStore.open(index_dir / LEXICAL_FILE)
+        passages = TextStore.open(index_dir / LEXICAL_FILE)
         chunk_ids: list[str] = []
         keys: list[bytes] = []
         try:
