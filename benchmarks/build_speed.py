@@ -3,7 +3,7 @@
 python -m benchmarks.build_speed [PASSAGES]
 
 Both take turns, so that a busy machine is busy for both. "Alike" is the share of the ten nearest passages that both
-find for a passage. Needs the packages of requirements.txt.
+find for a passage. Needs the packages of requirements-export.txt.
 """
 
 import sys

@@ -75,7 +75,7 @@ def test_strict_names_what_cannot_be_read_and_builds_nothing(environment: dict[s
 
 
 def test_dry_run_tells_and_writes_nothing(environment: dict[str, str]) -> None:
-    """One passage with one sentence would be embedded."""
+    """One chunk with one sentence would be embedded."""
     write_page(environment)
     result = run(environment, "--dry-run")
     assert (result.returncode, result.stderr) == (0, "")
@@ -87,9 +87,9 @@ def test_index_is_verified_inspected_and_searched(environment: dict[str, str]) -
     """Each command tells of the same index; one that was tampered with does not pass."""
     write_page(environment)
     assert run(environment).returncode == 0
-    assert "1 documents, 1 passages" in run(environment, "verify").stdout
+    assert "1 documents, 1 chunks" in run(environment, "verify").stdout
     inspected = run(environment, "inspect").stdout
-    assert "Passages     1;" in inspected
+    assert "Chunks       1;" in inspected
     assert "open.md" in inspected
     assert "The shop opens at nine." in run(environment, "search", "when does the shop open?").stdout
     manifest = Path(environment["INDEX_DIR"]) / "manifest.json"
