@@ -15,17 +15,17 @@ from evals.datasets import EvalSet, load_set
 from evals.retrieval import measure_retrieval
 from evals.serving import serve_documents
 from src.config import Config
-from src.retrieval import fusion, index, sentence_evidence, word_choice
+from src.retrieval import index, query_terms, ranking
 from src.retrieval.index import Index
 
 GRID: tuple[tuple[ModuleType, str, tuple[float, ...]], ...] = (
-    (fusion, "DENSE_SHARE", (0.4, 0.45, 0.5, 0.55, 0.6)),
-    (sentence_evidence, "SENTENCE_SHARE", (0, 0.3, 0.4, 0.5, 0.6, 0.7, 1)),
-    (sentence_evidence, "LIFT", (0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9)),
-    (sentence_evidence, "NEIGHBOURS", (3, 5, 8, 12)),
+    (ranking, "DENSE_SHARE", (0.4, 0.45, 0.5, 0.55, 0.6)),
+    (ranking, "SENTENCE_SHARE", (0, 0.3, 0.4, 0.5, 0.6, 0.7, 1)),
+    (ranking, "LIFT", (0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9)),
+    (ranking, "SIMILAR", (3, 5, 8, 12)),
     (index, "RESCORED", (20, 30, 40, 50, 70, 100)),
     (index, "CANDIDATES", (50, 100, 200)),
-    (word_choice, "MAX_WORDS", (24, 32, 40, 48, 1000)),
+    (query_terms, "MAX_TERMS", (24, 32, 40, 48, 1000)),
 )
 
 

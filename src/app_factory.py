@@ -20,7 +20,7 @@ from src.rag.generator import OpenAIChatGenerator
 from src.rag.rag_pipeline import RAGPipeline
 from src.readiness import Readiness
 from src.retrieval.index import Encoder, Index, open_index
-from src.retrieval.vector_store import VectorSearch, open_vectors
+from src.retrieval.vector_store import VectorSearch, open_vectors, store_format
 from src.web.error_handlers import register_error_handlers
 from src.web.request_parsing import MAX_BODY_BYTES
 from src.web.routes import register_routes
@@ -64,7 +64,7 @@ class BuildOnce(Generic[T]):
 def get_manifest(config: Config) -> Manifest:
     """Read what the index holds, and refuse one that other parts built than are here."""
     manifest = Manifest.load(config.index_dir)
-    manifest.require_match(ModelCard.load(config.model_dir))
+    manifest.require_match(ModelCard.load(config.model_dir), store_format())
     return manifest
 
 
@@ -103,7 +103,7 @@ def get_rag_pipeline(config: Config) -> RAGPipeline:
     return RAGPipeline(
         get_index(config),
         generator=OpenAIChatGenerator.from_config(config) if config.llm_api_key else None,
-        relevance_floor=get_manifest(config).relevance_floor,
+        relevance_floor=get_manifest(config).results.relevance_floor,
     )
 
 

@@ -1,8 +1,7 @@
 """What lies on disk between build and serve: the model card and the index manifest.
 
-Both are JSON, written by the build and read by the server. Fingerprints tie an index to the model and to the format of
-the vector store that it was built with: a mere dimension check does not catch the wrong model. Nothing heavy is imported
-here.
+Both are JSON, written by the build and read by the server. A fingerprint ties an index to the model that it was built
+with, because a mere dimension check does not catch the wrong one. Nothing heavy is imported here.
 """
 
 import hashlib

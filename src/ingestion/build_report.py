@@ -1,4 +1,4 @@
-"""What a build tells the person: a progress bar while it runs, and at its end what was built and whether it will fit."""
+"""What a build tells the person: a progress bar while it runs; at its end what was built and whether it will fit."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass

@@ -18,7 +18,7 @@ from src.embedding.embedding_service import EmbeddingService
 from src.embedding.sentence_transformers_encoder import SentenceTransformersEncoder, full_name
 from src.errors import BuildError
 from src.ingestion.parser_process import count_cores
-from src.retrieval.retriever import Encoder
+from src.retrieval.index import Encoder
 
 
 def load_encoder(config: Config, card: ModelCard, device: str | None) -> Encoder:

@@ -107,9 +107,9 @@ def _parse(index: NewIndex, config: Config, card: ModelCard, strict: bool) -> In
     splitter = Chunker(tokenizer_file, card.max_tokens).description
     found = list_files(folder)
     paths = [item for item in found if isinstance(item, str)]
-    for item in found:
-        if isinstance(item, Skipped):
-            index.add(item)
+    for skipped in found:
+        if isinstance(skipped, Skipped):
+            index.add(skipped)
     items = parse_files(folder, paths, tokenizer_file, card.max_tokens)
     for item in show_progress(items, "Parsing", len(paths), "files"):
         index.add(item)

@@ -52,7 +52,7 @@ def parse_files(
     paths: Sequence[str],
     tokenizer_file: Path,
     max_tokens: int,
-    limits: Limits = Limits(),  # noqa: B008
+    limits: Limits = Limits(),
 ) -> Iterator[SplitDocument | Skipped]:
     """Parse and split files, given by their paths relative to the folder, on all cores; results come in their order.
 
@@ -74,7 +74,7 @@ def parse_files(
         while waiting:
             yield _wait(*waiting.popleft(), limits)
     finally:
-        pool.stop()
+        pool.stop()  # type: ignore[no-untyped-call]
         pool.join()
 
 

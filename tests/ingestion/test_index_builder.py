@@ -19,7 +19,7 @@ from src.ingestion.chunker import embedding_text
 from src.ingestion.index_builder import build_index
 from src.records import Filters
 from src.retrieval.text_store import TextStore
-from src.retrieval.vector_store import VectorStore
+from src.retrieval.vector_store import VectorStore, store_format
 
 ROOT = Path(__file__).parents[2]
 LEAVE = "# Leave\n\nEveryone has 25 days of leave. Ask your manager.\n\n## Sick leave\n\n- Call by nine.\n- Rest.\n"

@@ -128,15 +128,16 @@ def test_sums_are_what_sha256sum_reads(folder: Path) -> None:
 def test_embeddings_of_another_build_are_found(folder: Path, model_dir: Path) -> None:
     """The sums tell that the bytes are those of the build; the manifest tells which embeddings they must be."""
     manifest = Manifest.load(folder / "data" / "index")
+    other = replace(manifest.results, embeddings_sha256="0" * 64)
     with pytest.raises(IndexCorrupt, match="the embeddings have changed"):
-        check_parts(folder / "data" / "index", replace(manifest, results=replace(manifest.results, embeddings_sha256="")))
+        check_parts(folder / "data" / "index", replace(manifest, results=other))
 
 
 @pytest.mark.parametrize(("strangers", "is_whole"), [(2, True), (3, False)])
 def test_some_chunks_may_not_find_themselves(
     built: Path, model_dir: Path, monkeypatch: pytest.MonkeyPatch, strangers: int, is_whole: bool
 ) -> None:
-    """The vector store searches approximately, so 18 of 20 do; fewer tell that the model and the index do not go together."""
+    """The graph is searched approximately, so 18 of 20 do; fewer tell that model and index do not go together."""
     left = iter(range(20))
     text_of = index_check.embedding_text
     monkeypatch.setattr(

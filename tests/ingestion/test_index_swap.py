@@ -72,7 +72,7 @@ def fail_in_build(index_dir: Path) -> None:
 
 
 def test_build_killed_at_any_step_leaves_a_whole_index(tmp_path: Path) -> None:
-    """Killed before each change of the disk; an old index that was just moved away is brought back by the next build."""
+    """Killed before each change of the disk; the next build brings back an old index that was moved away."""
     seen = set()
     for calls in range(40):
         index_dir = tmp_path / str(calls) / "index"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from src.rag.words import content_stems
 from src.records import Chunk, Hit, Retrieval, RetrievalKind
+from src.retrieval.analyzer import content_stems
 
 DIMENSION = 256
 

@@ -7,7 +7,8 @@ import pytest
 
 from src.errors import IndexCorrupt, ServiceUnavailable
 from src.records import Document
-from src.retrieval.text_store import BLOCK_CHARS, DocumentEntry, TextStore, create_text_store
+from src.retrieval.text_store import BLOCK_CHARS, DocumentEntry, TextStore
+from src.retrieval.text_writer import create_text_store
 from tests.retrieval.corpus import CHUNKS, DIMENSION, DOCUMENTS, make_chunk, sentence_embeddings
 
 
