@@ -1,4 +1,4 @@
-"""The state of the server: `/health`, `/ready`, `/memory/…`, `/metrics`. None of them waits for a load or for a chat."""
+"""The state of the server: `/health`, `/ready`, `/memory/…`, `/metrics`. None of them waits for a load or a chat."""
 
 from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
