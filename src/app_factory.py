@@ -67,10 +67,12 @@ class BuildOnce(Generic[T]):
             cache.cache_clear()
 
     def _cache_of(self, config: Config) -> tuple[_lru_cache_wrapper[T], Lock]:
-        with self._lock:
-            if config not in self._caches:
-                self._caches[config] = lru_cache(maxsize=1)(partial(self._build, config)), Lock()
-            return self._caches[config]
+        cached = self._caches.get(config)
+        if cached is None:
+            with self._lock:
+                fresh = lru_cache(maxsize=1)(partial(self._build, config)), Lock()
+                cached = self._caches.setdefault(config, fresh)
+        return cached
 
 
 @BuildOnce

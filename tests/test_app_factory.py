@@ -12,6 +12,7 @@ import pytest
 from src.app_factory import (
     SERVICES,
     BuildOnce,
+    Service,
     create_app,
     get_embedding_service,
     get_index,
@@ -177,6 +178,27 @@ def test_index_is_opened_with_the_manifest_of_that_moment(tmp_path: Path) -> Non
     (tmp_path / "away").rename(tmp_path / "index" / "lexical.sqlite3")
     assert get_index(config).manifest == manifest
     assert get_index(config).manifest is get_manifest(config) is not manifest
+
+
+def test_probes_and_pages_do_not_wait_for_a_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a service is being built, everything that needs none answers; /ready names it in words."""
+    may_end = Event()
+
+    def build(config: Config) -> None:
+        may_end.wait(60)
+        raise IndexMissing("none")
+
+    monkeypatch.setattr("src.app_factory.SERVICES", (Service("slow", "slow thing", BuildOnce(build)),))
+    app = create_app(replace(CONFIG, top_k=9))
+    client = app.test_client()
+    load = app.extensions[EXTENSION].readiness.start()
+    for path in ("/health", "/memory/stats", "/memory/report", "/metrics", "/", "/memory", "/docs", "/openapi.json"):
+        assert client.get(path).status_code == 200, path
+    ready = client.get("/ready").get_json()
+    assert (ready["phase"], ready["loading"], ready["loaded"]) == ("loading", "slow thing", {"slow": False})
+    may_end.set()
+    assert isinstance(load.exception(60), IndexMissing)
+    assert client.get("/ready").get_json()["loading"] is None
 
 
 def test_table_of_services_drives_load_ready_and_unload() -> None:
