@@ -112,6 +112,17 @@ def test_ask_of_a_dead_worker_and_an_operator_s_signal_begin_no_hand_over(
     assert (sorted(master.WORKERS), master.num_workers) == ([2], 1)
 
 
+def test_operator_s_signal_during_a_hand_over_stops_the_oldest(
+    handover: Handover, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a ready note chooses the elder; its successor then takes nobody's place."""
+    master = Master(handover, 2)
+    note(handover, monkeypatch, 2, "ask")
+    master.ttin()
+    assert master.ttou() == 1
+    assert (sorted(master.WORKERS), master.num_workers) == ([2, 3], 2)
+
+
 def test_successor_that_dies_ends_the_hand_over(handover: Handover, monkeypatch: pytest.MonkeyPatch) -> None:
     """The elder stays the only one, and may ask again."""
     master = Master(handover, 1)
