@@ -59,7 +59,7 @@ class Master:
 @pytest.fixture
 def handover() -> Iterator[Handover]:
     handover = Handover()
-    handover.open()
+    handover.open(SimpleNamespace(spawn_worker=None))
     yield handover
     os.close(handover._read_end)
     os.close(handover._write_end)
