@@ -3,25 +3,23 @@
 python -m benchmarks.build_speed [PASSAGES]
 
 Both take turns, so that a busy machine is busy for both. "Alike" is the share of the ten nearest passages that both
-find for a passage. Needs the packages of requirements.txt.
+find for a passage. Needs the packages of requirements-export.txt.
 """
 
 import sys
 import time
-from contextlib import closing
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from src.artifacts import ModelCard
+from src.artifacts import TOKENIZER_FILE, ModelCard
 from src.config import Config
 from src.embedding.sentence_transformers_encoder import SentenceTransformersEncoder
-from src.ingestion.chunker import embedding_text
-from src.ingestion.cores import count_cores
-from src.ingestion.corpus import Corpus
-from src.ingestion.kept_embeddings import Encoder
-from src.ingestion.parallel_encoder import ParallelEncoder
+from src.ingestion.chunker import Chunker, embedding_text
+from src.ingestion.encoder import ParallelEncoder
+from src.ingestion.loader import load_documents
+from src.ingestion.parser_process import count_cores
+from src.records import Document
+from src.retrieval.index import Encoder
 
 PASSAGES = 120
 TURNS = 3
@@ -64,9 +62,9 @@ def main() -> None:
 
 def load_passages(config: Config, card: ModelCard) -> list[str]:
     """Read and split the documents folder."""
-    with TemporaryDirectory() as scratch, closing(Corpus(Path(scratch))) as corpus:
-        corpus.read(config.documents_dir, config.model_dir, card)
-        return [embedding_text(chunk) for chunk in corpus.iter_chunks()]
+    chunker = Chunker(config.model_dir / TOKENIZER_FILE, card.max_tokens)
+    documents = (item for item in load_documents(config.documents_dir) if isinstance(item, Document))
+    return [embedding_text(chunk) for document in documents for chunk in chunker.split(document)]
 
 
 def overlap(one: np.ndarray, other: np.ndarray) -> float:

@@ -95,7 +95,7 @@ def get_embedding_service(config: Config) -> Encoder:
 @BuildOnce
 def get_vector_store(config: Config) -> VectorSearch:
     """Open the prebuilt Chroma collection, from a scratch copy or at `CHROMA_URL`."""
-    return open_vectors(config.index_dir, get_manifest(config), config.chroma_url)
+    return open_vectors(config.index_dir, get_manifest(config).results.chunks, config.chroma_url)
 
 
 @BuildOnce
@@ -117,7 +117,7 @@ def get_rag_pipeline(config: Config) -> RAGPipeline:
     return RAGPipeline(
         get_index(config),
         generator=OpenAIChatGenerator.from_config(config) if config.llm_api_key else None,
-        relevance_floor=get_manifest(config).relevance_floor,
+        relevance_floor=get_manifest(config).results.relevance_floor,
     )
 
 
