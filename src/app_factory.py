@@ -98,7 +98,7 @@ def get_embedding_service(config: Config) -> Encoder:
 @BuildOnce
 def get_vector_store(config: Config) -> VectorSearch:
     """Open the prebuilt Chroma collection, from a scratch copy or at `CHROMA_URL`."""
-    return open_vectors(config.index_dir, get_manifest(config), config.chroma_url)
+    return open_vectors(config.index_dir, get_manifest(config).results.chunks, config.chroma_url)
 
 
 @BuildOnce

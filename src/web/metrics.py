@@ -54,10 +54,10 @@ class _Collector:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
         requests = CounterMetricFamily("rag_cache_requests", "Cache look-ups", labels=["cache", "result"])
-        held = GaugeMetricFamily("rag_cache_bytes", "What a cache holds", labels=["cache"])
+        held = GaugeMetricFamily("rag_cache_entries", "Results that a cache holds", labels=["cache"])
         for name, stats in self._services.cache_stats().items():
             requests.add_metric([name, "hit"], stats.hits)
             requests.add_metric([name, "miss"], stats.misses)
-            held.add_metric([name], stats.megabytes * 2**20)
+            held.add_metric([name], stats.entries)
         yield requests
         yield held
