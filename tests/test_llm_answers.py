@@ -90,7 +90,7 @@ def test_thirty_people_wait_for_the_llm_at_once(server: Server, llm: LLMServer) 
 
     with ThreadPoolExecutor(STREAMS) as pool:
         ends = [pool.submit(ask, number) for number in range(STREAMS)]
-        wait_until(lambda: len(begun) == STREAMS, 60, "thirty first tokens")
+        wait_until(lambda: len(begun) == STREAMS, "thirty first tokens", 60)
         assert server.get("/health").status_code == 200
         gate.set()
         assert [end.result(timeout=60) for end in ends] == ["done"] * STREAMS
@@ -107,7 +107,7 @@ def test_reader_who_leaves_ends_the_llms_work_and_frees_the_place(llm: LLMServer
         assert first_token(events) == "Five "
         assert server.post("/chat", {"message": QUESTION}).status_code == 503
         response.close()
-        wait_until(lambda: server.post("/chat", {"message": QUESTION}).status_code == 200, 15, "a free place")
+        wait_until(lambda: server.post("/chat", {"message": QUESTION}).status_code == 200, "a free place", 15)
         assert llm.hung_up.wait(15)
 
 

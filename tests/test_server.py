@@ -1,16 +1,13 @@
-"""The real server, asked over HTTP as a new user would: committed index, no key."""
+"""The real server, asked over HTTP as a new user would, without a key."""
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import requests
 
-from tests.conftest import ROOT, Server, serve
+from tests.conftest import Server, build, corpus_places, serve
 
 QUESTION = "How many days of annual leave do employees get?"
 
@@ -143,12 +140,11 @@ def test_plain_request_id_is_kept_and_another_replaced(server: Server) -> None:
 
 
 def test_serving_leaves_the_index_as_it_was(server: Server) -> None:
-    """Chroma changes a store on a mere query; the committed one is never opened."""
+    """Chroma changes a store on a mere query; the built one is never opened."""
+    index = Path(corpus_places()["INDEX_DIR"])
+    before = read_files(index)
     server.ask(QUESTION)
-    done = subprocess.run(
-        ["git", "status", "--porcelain", "data"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert done.stdout == ""
+    assert read_files(index) == before
 
 
 @pytest.mark.parametrize(
@@ -171,7 +167,7 @@ def test_serving_leaves_the_index_as_it_was(server: Server) -> None:
 def test_unusable_index_is_a_503_that_names_the_cure(tmp_path: Path, damage: object, names: str) -> None:
     """The server lives, /health answers, and the person is told what to run."""
     index = tmp_path / "index"
-    shutil.copytree(ROOT / "data" / "index", index)
+    shutil.copytree(corpus_places()["INDEX_DIR"], index)
     damage(index)  # type: ignore[operator]
     with serve(tmp_path / "log", INDEX_DIR=str(index)) as server:
         response = server.post("/chat", {"message": QUESTION})
@@ -201,11 +197,5 @@ def test_own_documents_are_what_answers_come_from(tmp_path: Path) -> None:
         assert body["citations"][0]["document"] == "tractor.md"
 
 
-def build(environment: dict[str, str]) -> None:
-    subprocess.run(
-        [sys.executable, "build_embeddings.py"],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **environment},
-        check=True,
-        capture_output=True,
-    )
+def read_files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from evals.baseline import BASELINE_FILE, MAY_FALL, MAY_RISE
-from tests.conftest import ROOT
+from tests.conftest import ROOT, of_the_sample
 
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -16,6 +16,7 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, cwd=ROOT, env=clean, capture_output=True, text=True, timeout=300, check=False)
 
 
+@of_the_sample
 def test_handbook_is_answered_no_worse_than_before() -> None:
     """Retrieval, answers and refusals of data/index against evals/baseline.json; every figure has its tolerance."""
     done = run("--json", "--compare")

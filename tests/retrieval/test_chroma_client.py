@@ -37,7 +37,7 @@ def chroma_url(index_dir: Path) -> Iterator[str]:
             return False
 
     try:
-        wait_until(answers, 60, "the Chroma server")
+        wait_until(answers, "the Chroma server answers", 60)
         yield url
     finally:
         process.terminate()
