@@ -9,7 +9,8 @@ from src.artifacts import CHROMA_DIR, LEXICAL_FILE, Manifest
 from src.records import Chunk, Document
 from src.retrieval.chroma_client import create_vector_store
 from src.retrieval.passage_store import PassageStore, create_passage_store
-from tests.retrieval.corpus import CHUNKS, DIMENSION, DOCUMENTS, WordEncoder, sentence_embeddings
+from tests.fakes import DIMENSION, WordEncoder, sentence_embeddings
+from tests.retrieval.corpus import CHUNKS, DOCUMENTS
 
 
 def build_index(directory: Path, documents: Sequence[Document], chunks: Sequence[Chunk]) -> None:

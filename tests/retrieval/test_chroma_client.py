@@ -16,7 +16,7 @@ from src.records import Filters
 from src.retrieval.chroma_client import ChromaServer, create_vector_store
 from src.retrieval.vector_store import VectorStore
 from tests.conftest import free_port, wait_until
-from tests.retrieval.corpus import WordEncoder
+from tests.fakes import WordEncoder
 
 
 @pytest.fixture(scope="module")

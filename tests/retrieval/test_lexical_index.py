@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from src.records import Document, Filters
 from src.retrieval.lexical_index import LexicalIndex
 from src.retrieval.passage_store import PassageStore, create_passage_store
-from tests.retrieval.corpus import make_chunk, sentence_embeddings
+from tests.fakes import cut_chunk, sentence_embeddings
 
 EVERYTHING = Filters()
 
@@ -77,7 +77,7 @@ def test_rare_word_outweighs_common_and_short_passage_outweighs_long(tmp_path: P
     """What BM25 is for: rarity and length."""
     texts = ["apple", "apple " + "filler " * 40, "cherry", *(["plum filler"] * 7)]
     documents = [Document(f"{n}.md", "", text, "x") for n, text in enumerate(texts)]
-    chunks = [make_chunk(document) for document in documents]
+    chunks = [cut_chunk(document) for document in documents]
     create_passage_store(tmp_path / "s", documents, ((chunk, sentence_embeddings(chunk)) for chunk in chunks))
     store = PassageStore.open(tmp_path / "s")
     index = LexicalIndex(store.database)

@@ -13,8 +13,9 @@ from src.retrieval.lexical_index import LexicalIndex
 from src.retrieval.passage_store import PassageStore
 from src.retrieval.retriever import Retriever
 from src.retrieval.vector_store import VectorStore
+from tests.fakes import WordEncoder, cut_chunk
 from tests.retrieval.conftest import build_index
-from tests.retrieval.corpus import CHUNKS, DOCUMENTS, WordEncoder, make_chunk
+from tests.retrieval.corpus import CHUNKS, DOCUMENTS
 
 
 @contextmanager
@@ -71,7 +72,7 @@ def test_filters_hold_for_every_kind(retriever: Retriever, kind: str) -> None:
 def test_copy_of_a_document_is_found_once(tmp_path: Path, manifest: Manifest) -> None:
     """The place in the list that it would take goes to another passage; asked for by its name, it is found."""
     copy = replace(DOCUMENTS[0], path="old/leave.md")
-    build_index(tmp_path, [*DOCUMENTS, copy], [*CHUNKS, make_chunk(copy)])
+    build_index(tmp_path, [*DOCUMENTS, copy], [*CHUNKS, cut_chunk(copy)])
     with open_index(tmp_path, replace(manifest, chunks=5)) as retriever:
         found = retriever.search("unused days of holiday", limit=5)
         named = retriever.search("unused days of holiday", limit=5, filters=Filters(("old/leave.md",)))
@@ -86,7 +87,7 @@ def test_passages_of_a_section_are_joined_for_an_answer(tmp_path: Path, manifest
     text = "Unused holiday lapses. It lapses in March.\n\nMarch is the end of the holiday year. Ask for more holiday."
     document = Document("leave.md", "Leave", text, "0" * 64)
     cut = text.index("\n\n")
-    build_index(tmp_path, [document], [make_chunk(document, 0, 0, cut), make_chunk(document, 1, cut + 2)])
+    build_index(tmp_path, [document], [cut_chunk(document, 0, 0, cut), cut_chunk(document, 1, cut + 2)])
     with open_index(tmp_path, replace(manifest, chunks=2)) as retriever:
         apart = retriever.search("holiday in March", limit=2)
         joined = retriever.search("holiday in March", limit=2, joined=True)

@@ -19,7 +19,8 @@ from src.records import Filters
 from src.retrieval.chroma_client import create_vector_store
 from src.retrieval.vector_store import VectorStore, _translated
 from tests.conftest import ROOT
-from tests.retrieval.corpus import CHUNKS, DIMENSION, WordEncoder
+from tests.fakes import DIMENSION, WordEncoder
+from tests.retrieval.corpus import CHUNKS
 
 
 @pytest.fixture(autouse=True)

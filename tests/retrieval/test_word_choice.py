@@ -11,7 +11,7 @@ from src.retrieval import word_choice
 from src.retrieval.lexical_index import COLUMN_WEIGHTS, LexicalIndex
 from src.retrieval.passage_store import PassageStore, create_passage_store
 from src.retrieval.word_choice import MAX_WORDS, MIN_LOOKED_AT, AskedWord, choose_words
-from tests.retrieval.corpus import make_chunk, sentence_embeddings
+from tests.fakes import cut_chunk, sentence_embeddings
 
 PASSAGES = 10_000
 PARAGRAPH = [AskedWord(f"word{number}", 1, 50 * number) for number in range(1, 100)]
@@ -65,7 +65,7 @@ def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PassageSt
     topics = [rng.sample(words[100:], 30) for _ in range(30)]
     texts = [" ".join(rng.choices(words, weights, k=30) + rng.choices(topics[n % 30], k=30)) for n in range(300)]
     documents = [Document(f"{number}.md", "", text, "x") for number, text in enumerate(texts)]
-    chunks = [make_chunk(document) for document in documents]
+    chunks = [cut_chunk(document) for document in documents]
     create_passage_store(tmp_path / "s", documents, ((chunk, sentence_embeddings(chunk)) for chunk in chunks))
     store = PassageStore.open(tmp_path / "s")
     yield store

@@ -7,7 +7,7 @@ from pathlib import Path
 from src.records import Document
 from src.retrieval.passage_store import PassageStore, create_passage_store
 from src.retrieval.word_rescue import MAX_SIMILAR, SIMILARITY, find_similar_words
-from tests.retrieval.corpus import make_chunk, sentence_embeddings
+from tests.fakes import cut_chunk, sentence_embeddings
 
 
 def test_similar_words_are_what_difflib_finds_among_all(tmp_path: Path) -> None:
@@ -16,7 +16,7 @@ def test_similar_words_are_what_difflib_finds_among_all(tmp_path: Path) -> None:
     # Few letters, so that many words are alike.
     words = sorted({"b" + "".join(rng.choices("aeinrst", k=rng.randint(5, 9))) for _ in range(600)})
     document = Document("words.md", "", " ".join(words), "x")
-    chunk = make_chunk(document)
+    chunk = cut_chunk(document)
     create_passage_store(tmp_path / "s", [document], [(chunk, sentence_embeddings(chunk))])
     store = PassageStore.open(tmp_path / "s")
     found = 0
