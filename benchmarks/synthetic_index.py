@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from src.artifacts import CHROMA_DIR, LEXICAL_FILE, Manifest, measure_files
 from src.records import Chunk, Document
 from src.retrieval.chroma_client import create_vector_store
-from src.retrieval.passage_store import PassageStore, create_passage_store
+from src.retrieval.text_store import TextStore, create_text_store
 
 SENTENCES_PER_CHUNK = 6
 CHUNKS_PER_DOCUMENT = 20
@@ -38,7 +38,7 @@ def get_synthetic_index(chunks: int, index_dir: Path) -> Path:
 
 
 def _read_sentences(index_dir: Path) -> tuple[list[str], NDArray[np.int8]]:
-    store = PassageStore.open(index_dir / LEXICAL_FILE)
+    store = TextStore.open(index_dir / LEXICAL_FILE)
     entries, _ = store.list_documents(limit=10_000, offset=0)
     texts, rows = [], []
     for chunk in (chunk for entry in entries for chunk in store.get_chunks_of(entry.path)):
@@ -59,7 +59,7 @@ def _build(folder: Path, size: int, manifest: Manifest, texts: list[str], rows: 
         chunks += parts
     means = np.stack([rows[pick].astype(np.float32).mean(axis=0) for pick in picks])
     embeddings = means / np.linalg.norm(means, axis=1, keepdims=True)
-    create_passage_store(folder / LEXICAL_FILE, documents, zip(chunks, (rows[pick] for pick in picks), strict=True))
+    create_text_store(folder / LEXICAL_FILE, documents, zip(chunks, (rows[pick] for pick in picks), strict=True))
     paths = [chunk.document for chunk in chunks]
     chunk_ids = [chunk.chunk_id for chunk in chunks]
     create_vector_store(folder / CHROMA_DIR, chunk_ids, paths, embeddings)

@@ -29,7 +29,7 @@ def evaluate(dataset: EvalSet, config: Config, cache_dir: Path) -> Measures:
             if not all(question.golds for question in dataset.questions):
                 measures["refusals"] = measure_refusals(asked)
         for kind in KINDS:
-            measures[kind] = measure_retrieval(served.retriever, dataset.questions, kind)
+            measures[kind] = measure_retrieval(served.index, dataset.questions, kind)
     if dataset.has_answers and dataset.documents and len({item.title for item in dataset.documents}) >= MIN_ARTICLES:
         kept, questions = halve(dataset.documents, dataset.questions)
         with _serve(kept, config, cache_dir) as served:

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
-from src.artifacts import LEXICAL_FILE, TOKENIZER_FILE, Manifest, ModelCard
+from src.artifacts import TOKENIZER_FILE, ModelCard
 from src.embedding.embedding_service import EmbeddingService
 from src.ingestion.chunker import Chunker
 from src.ingestion.corpus import Corpus
@@ -21,10 +21,7 @@ from src.ingestion.parallel_encoder import ParallelEncoder
 from src.ingestion.reader_process import SplitDocument
 from src.rag.rag_pipeline import RAGPipeline
 from src.records import Document
-from src.retrieval.lexical_index import LexicalIndex
-from src.retrieval.passage_store import PassageStore
-from src.retrieval.retriever import Retriever
-from src.retrieval.vector_store import VectorStore
+from src.retrieval.index import Index, open_index
 
 
 @dataclass
@@ -50,9 +47,7 @@ class Stopwatch:
 class Served:
     """An open index; `pipeline` answers extractively from it, and `stopwatch` times the parts."""
 
-    manifest: Manifest
-    retriever: Retriever
-    passages: PassageStore
+    index: Index
     pipeline: RAGPipeline
     stopwatch: Stopwatch
 
@@ -60,23 +55,15 @@ class Served:
 @contextmanager
 def serve_index(index_dir: Path, model_dir: Path) -> Iterator[Served]:
     """Open an index and the model it was built with."""
-    manifest = Manifest.load(index_dir)
-    manifest.require_match(ModelCard.load(model_dir))
     stopwatch = Stopwatch()
     embed = stopwatch.wrap("embed", EmbeddingService.load(model_dir).embed)
     remembered = cache(lambda question: embed([question]))  # each is asked once for its answer, then for its ranks
     encoder: Any = SimpleNamespace(embed=lambda texts: remembered(texts[0]))
-    passages = PassageStore.open(index_dir / LEXICAL_FILE)
-    vectors = VectorStore.open(index_dir, manifest)
-    try:
-        retriever = Retriever(passages, LexicalIndex(passages.database), lambda: encoder, lambda: vectors)
-        timed: Any = SimpleNamespace(search=stopwatch.wrap("search", retriever.search))
-        pipeline = RAGPipeline(timed, generator=None, relevance_floor=manifest.relevance_floor)
+    with closing(open_index(index_dir, model_dir=model_dir, get_encoder=lambda: encoder)) as index:
+        timed: Any = SimpleNamespace(search=stopwatch.wrap("search", index.search))
+        pipeline = RAGPipeline(timed, generator=None, relevance_floor=index.manifest.relevance_floor)
         pipeline.answer = stopwatch.wrap("answer", pipeline.answer)  # type: ignore[method-assign]
-        yield Served(manifest, retriever, passages, pipeline, stopwatch)
-    finally:
-        vectors.close()
-        passages.close()
+        yield Served(index, pipeline, stopwatch)
 
 
 @contextmanager

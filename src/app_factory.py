@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from flask import Flask
 
-from src.artifacts import LEXICAL_FILE, Manifest, ModelCard
+from src.artifacts import Manifest, ModelCard
 from src.config import Config
 from src.memory.c_heap import share_heap
 from src.memory.memory_manager import MemoryManager
@@ -19,10 +19,8 @@ from src.memory.memory_probe import MemoryProbe
 from src.rag.generator import OpenAIChatGenerator
 from src.rag.rag_pipeline import RAGPipeline
 from src.readiness import Readiness
-from src.retrieval.cached_retriever import CachedEncoder, CachedRetriever
-from src.retrieval.lexical_index import LexicalIndex
-from src.retrieval.passage_store import PassageStore
-from src.retrieval.retriever import Encoder, Retriever, VectorSearch
+from src.retrieval.index import Encoder, Index, open_index
+from src.retrieval.vector_store import VectorSearch, open_vectors
 from src.web.error_handlers import register_error_handlers
 from src.web.request_parsing import MAX_BODY_BYTES
 from src.web.routes import register_routes
@@ -71,19 +69,6 @@ def get_manifest(config: Config) -> Manifest:
 
 
 @BuildOnce
-def get_passage_store(config: Config) -> PassageStore:
-    """Open the texts: documents, passages, sentences."""
-    get_manifest(config)
-    return PassageStore.open(config.index_dir / LEXICAL_FILE)
-
-
-@BuildOnce
-def get_lexical_index(config: Config) -> LexicalIndex:
-    """Open the BM25 index, which lies in the same file as the texts."""
-    return LexicalIndex(get_passage_store(config).database)
-
-
-@BuildOnce
 def get_embedding_service(config: Config) -> Encoder:
     """Load the embedding model."""
     if config.embedding_backend == "sentence-transformers":
@@ -98,43 +83,32 @@ def get_embedding_service(config: Config) -> Encoder:
 @BuildOnce
 def get_vector_store(config: Config) -> VectorSearch:
     """Open the prebuilt Chroma collection, from a scratch copy or at `CHROMA_URL`."""
-    manifest = get_manifest(config)
-    if config.chroma_url:
-        from src.retrieval.chroma_client import ChromaServer
-
-        return ChromaServer.connect(config.chroma_url, manifest)
-    from src.retrieval.vector_store import VectorStore
-
-    return VectorStore.open(config.index_dir, manifest)
+    return open_vectors(config.index_dir, get_manifest(config), config.chroma_url)
 
 
 @BuildOnce
-def get_retriever(config: Config) -> CachedRetriever:
-    """Join the lexical index with the dense one, which is loaded when a search first needs it."""
-    fingerprint = get_manifest(config).fingerprint
-    encoder = CachedEncoder(partial(get_embedding_service, config), fingerprint)
-    retriever = Retriever(
-        get_passage_store(config),
-        get_lexical_index(config),
-        get_encoder=lambda: encoder,
+def get_index(config: Config) -> Index:
+    """Open the index: its texts and words at once; a search by meaning loads the model and the vectors."""
+    return open_index(
+        config.index_dir,
+        manifest=get_manifest(config),
+        get_encoder=partial(get_embedding_service, config),
         get_vectors=partial(get_vector_store, config),
     )
-    return CachedRetriever(retriever, encoder, fingerprint)
 
 
 @BuildOnce
 def get_rag_pipeline(config: Config) -> RAGPipeline:
     """Join retrieval, the LLM where there is a key, and the extractive answer."""
     return RAGPipeline(
-        get_retriever(config),
+        get_index(config),
         generator=OpenAIChatGenerator.from_config(config) if config.llm_api_key else None,
         relevance_floor=get_manifest(config).relevance_floor,
     )
 
 
 SERVICES: dict[str, BuildOnce[Any]] = {
-    "passage_store": get_passage_store,
-    "lexical_index": get_lexical_index,
+    "index": get_index,
     "embedding_service": get_embedding_service,
     "vector_store": get_vector_store,
     "rag_pipeline": get_rag_pipeline,
@@ -150,13 +124,13 @@ def load_services(config: Config, memory: MemoryManager) -> None:
     with memory.measure("vectors"):
         get_vector_store(config)
     with memory.measure("first search"):
-        get_retriever(config).search("warm-up", limit=1)
+        get_index(config).search("warm-up", limit=1)
 
 
 def unload_services(readiness: Readiness) -> None:
-    """Let go of all that can be loaded again; the texts and the word index, which cost little, stay."""
+    """Let go of all that can be loaded again; the texts and the words, which cost little, stay."""
     if get_vector_store.is_built or get_embedding_service.is_built:
-        for getter in (get_rag_pipeline, get_retriever, get_vector_store, get_embedding_service):
+        for getter in (get_rag_pipeline, get_vector_store, get_embedding_service):
             getter.clear()
         readiness.reset()
 
@@ -191,8 +165,8 @@ def _services(config: Config) -> Services:
     readiness = Readiness(partial(load_services, config, memory))
 
     def drop_caches() -> None:
-        if get_retriever.is_built:
-            get_retriever(config).clear()
+        if get_index.is_built:
+            get_index(config).clear_cache()
 
     memory.on_pressure(drop_caches)
     memory.on_exhaustion(partial(unload_services, readiness))
@@ -202,10 +176,9 @@ def _services(config: Config) -> Services:
         readiness=readiness,
         chat_slots=BoundedSemaphore(config.max_concurrent_chats),
         get_manifest=partial(get_manifest, config),
-        get_passage_store=partial(get_passage_store, config),
-        get_retriever=partial(get_retriever, config),
+        get_index=partial(get_index, config),
         get_rag_pipeline=partial(get_rag_pipeline, config),
         loaded=lambda: {name: getter.is_built for name, getter in SERVICES.items()},
-        cache_stats=lambda: get_retriever(config).stats() if get_retriever.is_built else {},
+        cache_stats=lambda: {"results": get_index(config).cache_stats()} if get_index.is_built else {},
         drop_caches=drop_caches,
     )

@@ -38,7 +38,7 @@ from src.ingestion.kept_embeddings import Encoder, KeptEmbeddings, Kind, sentenc
 from src.ingestion.progress import progress_bar
 from src.records import Chunk
 from src.retrieval.chroma_client import create_vector_store
-from src.retrieval.passage_store import create_passage_store
+from src.retrieval.text_store import create_text_store
 
 # Passages embedded between two entries into the file of kept embeddings: what a kill can cost.
 CHUNKS_A_CALL = 64
@@ -114,7 +114,7 @@ def write_index(
     """
     embedded = _embed(corpus, kept, get_encoder)
     texts_and_rows = _with_sentences(corpus, kept, draft.dimension)
-    create_passage_store(aside / LEXICAL_FILE, corpus.iter_documents(), texts_and_rows)
+    create_text_store(aside / LEXICAL_FILE, corpus.iter_documents(), texts_and_rows)
     ids, documents, embeddings = _collect_vectors(corpus, kept, draft.dimension)
     create_vector_store(aside / CHROMA_DIR, ids, documents, embeddings)
     digest = hashlib.sha256()

@@ -13,10 +13,10 @@ from src.errors import ArtifactError, IndexCorrupt, ModelMissing
 from src.ingestion.checksums import check_checksums
 from src.ingestion.chunker import embedding_text
 from src.ingestion.corpus import Corpus
-from src.records import Chunk, Filters
+from src.records import Chunk
 from src.retrieval.chroma_client import iter_embeddings
-from src.retrieval.passage_store import PassageStore
-from src.retrieval.vector_store import VectorStore
+from src.retrieval.index import Index, open_index
+from src.retrieval.text_store import TextStore
 
 CANARIES = 20
 # The graph is searched approximately: of 119,722 passages as alike as .998, 2 in 100 did not find themselves.
@@ -34,7 +34,7 @@ def is_index_of(index_dir: Path, draft: Manifest, corpus: Corpus) -> bool:
         if manifest != known:
             return False
         check_checksums(index_dir)
-        with closing(PassageStore.open(index_dir / LEXICAL_FILE)) as passages:
+        with closing(TextStore.open(index_dir / LEXICAL_FILE)) as passages:
             for item in corpus:
                 if passages.get_document(item.document.path) != item.document:
                     return False
@@ -71,7 +71,7 @@ def check_parts(index_dir: Path, manifest: Manifest) -> None:
     """
     for path in (index_dir / LEXICAL_FILE, index_dir / CHROMA_DIR / "chroma.sqlite3"):
         _check_pages(path)
-    with closing(PassageStore.open(index_dir / LEXICAL_FILE)) as passages:
+    with closing(TextStore.open(index_dir / LEXICAL_FILE)) as passages:
         hashes = dict(passages.database.query("SELECT path, sha256 FROM documents"))
         _require(hashes == manifest.document_hashes, f"the documents of {LEXICAL_FILE} are not those of the manifest")
         chunk_ids = [row[0] for row in passages.database.query("SELECT chunk_id FROM chunks ORDER BY id")]
@@ -95,16 +95,9 @@ def check_canaries(index_dir: Path, manifest: Manifest, model_dir: Path) -> tupl
         if sha256_of(model_dir / name) != expected:
             raise ModelMissing(f"{model_dir / name} is not the file that the model card names. Restore it from git.")
     encoder = EmbeddingService.load(model_dir)
-    with (
-        closing(PassageStore.open(index_dir / LEXICAL_FILE)) as passages,
-        closing(VectorStore.open(index_dir, manifest)) as vectors,
-    ):
-        canaries = _choose(passages)
-        lost = []
-        for chunk in canaries:
-            hits = vectors.search(encoder.embed([embedding_text(chunk)])[0], 5, Filters())
-            if chunk.chunk_id not in [hit.chunk_id for hit in hits if hit.score >= hits[0].score - _SAME]:
-                lost.append(chunk.chunk_id)
+    with closing(open_index(index_dir, manifest=manifest, get_encoder=lambda: encoder)) as index:
+        canaries = _choose(index)
+        lost = [chunk.chunk_id for chunk in canaries if not _finds_itself(index, chunk)]
     found = len(canaries) - len(lost)
     _require(
         found >= ENOUGH * len(canaries),
@@ -113,9 +106,14 @@ def check_canaries(index_dir: Path, manifest: Manifest, model_dir: Path) -> tupl
     return found, len(canaries)
 
 
-def _choose(passages: PassageStore) -> list[Chunk]:
-    ids = [row[0] for row in passages.database.query("SELECT chunk_id FROM chunks ORDER BY id")]
-    return passages.get_chunks(ids[:: -(-len(ids) // CANARIES)])
+def _choose(index: Index) -> list[Chunk]:
+    ids = [row[0] for row in index.texts.database.query("SELECT chunk_id FROM chunks ORDER BY id")]
+    return index.texts.get_chunks(ids[:: -(-len(ids) // CANARIES)])
+
+
+def _finds_itself(index: Index, chunk: Chunk) -> bool:
+    hits = index.search(embedding_text(chunk), limit=5, kind="dense").hits
+    return any(hit.chunk == chunk and hit.score >= hits[0].score - _SAME for hit in hits)
 
 
 def _check_pages(path: Path) -> None:

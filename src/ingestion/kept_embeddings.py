@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,20 +22,13 @@ from src.ingestion.chunker import embedding_text
 from src.rag.quoting import read_sentence
 from src.records import Chunk
 from src.retrieval.chroma_client import iter_embeddings
-from src.retrieval.passage_store import PassageStore
+from src.retrieval.index import Encoder as Encoder
+from src.retrieval.text_store import TextStore
 
 Kind = Literal["passage", "sentence"]
 Packed = NDArray[np.float16] | NDArray[np.int8]
 _FILE_PREFIX = ".kept-embeddings-"
 _KEY_BYTES = 16
-
-
-class Encoder(Protocol):
-    """Turns texts into rows of norm 1, float32, shape (texts, dimension)."""
-
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed texts in the order given."""
-        ...
 
 
 class KeptEmbeddings:
@@ -122,7 +115,7 @@ class KeptEmbeddings:
             return
 
     def _add_index(self, index_dir: Path) -> None:
-        passages = PassageStore.open(index_dir / LEXICAL_FILE)
+        passages = TextStore.open(index_dir / LEXICAL_FILE)
         chunk_ids: list[str] = []
         keys: list[bytes] = []
         try:

@@ -127,6 +127,9 @@ class ChromaServer:
             )
         return [ScoredId(i, 1.0 - d) for i, d in zip(found["ids"][0], found["distances"][0], strict=True)]
 
+    def close(self) -> None:
+        """Do nothing: the client keeps no file."""
+
 
 def _settings() -> Any:
     """Chroma's settings at their defaults: given one by one, neither `.env` nor the environment overrides them."""

@@ -17,7 +17,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from src.artifacts import CHROMA_DIR, COLLECTION, REBUILD, Manifest
 from src.errors import IndexCorrupt, ServiceUnavailable
@@ -34,6 +34,33 @@ _PLACE = ("default_tenant", "default_database")
 # An HNSW index has five files; one collection needs one index open.
 _HNSW_CACHE_SIZE = 8
 _ENGINE_MODULES = ("chromadb", "pyo3_runtime")
+
+
+class VectorSearch(Protocol):
+    """Finds the chunks nearest to an embedding."""
+
+    def search(self, embedding: NDArray[np.float32], limit: int, filters: Filters) -> list[ScoredId]:
+        """Return up to `limit` chunks, best first; the score is the cosine."""
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+
+
+def open_vectors(index_dir: Path, manifest: Manifest, server_url: str = "") -> VectorSearch:
+    """Open the vectors of an index.
+
+    Args:
+        server_url: a Chroma server that holds them; "": the folder's own, from a copy.
+
+    Raises:
+        IndexCorrupt: they cannot be read, or are not what the manifest says.
+        ServiceUnavailable: the server cannot be asked.
+    """
+    if server_url:
+        from src.retrieval.chroma_client import ChromaServer
+
+        return ChromaServer.connect(server_url, manifest)
+    return VectorStore.open(index_dir, manifest)
 
 
 class VectorStore:

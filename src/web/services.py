@@ -12,9 +12,8 @@ from src.config import Config
 from src.memory.memory_manager import MemoryManager
 from src.rag.rag_pipeline import RAGPipeline
 from src.readiness import Readiness
-from src.retrieval.byte_cache import CacheStats
-from src.retrieval.cached_retriever import CachedRetriever
-from src.retrieval.passage_store import PassageStore
+from src.retrieval.cache import CacheStats
+from src.retrieval.index import Index
 
 EXTENSION = "rag512"
 
@@ -35,8 +34,7 @@ class Services:
     readiness: Readiness
     chat_slots: BoundedSemaphore
     get_manifest: Callable[[], Manifest]
-    get_passage_store: Callable[[], PassageStore]
-    get_retriever: Callable[[], CachedRetriever]
+    get_index: Callable[[], Index]
     get_rag_pipeline: Callable[[], RAGPipeline]
     loaded: Callable[[], dict[str, bool]]
     cache_stats: Callable[[], dict[str, CacheStats]]
@@ -48,13 +46,11 @@ class Services:
         self.readiness.start().result()
 
     def save_caches(self) -> bytes:
-        """Return what a successor may start with; nothing where nothing is loaded."""
-        return self.get_retriever().save() if self.readiness.phase == "ready" else b""
+        """Return nothing: a successor starts with an empty cache."""
+        return b""
 
     def restore_caches(self, saved: bytes) -> None:
-        """Start with what an elder saved."""
-        if saved:
-            self.get_retriever().restore(saved)
+        """Do nothing."""
 
 
 def get_services() -> Services:

@@ -1,12 +1,12 @@
 """Questions to start with, made from the headings of passages spread over the index."""
 
 from src.records import Chunk
-from src.retrieval.passage_store import PassageStore
+from src.retrieval.text_store import TextStore
 
 SUGGESTIONS = 4
 
 
-def suggest_questions(store: PassageStore, count: int = SUGGESTIONS) -> list[str]:
+def suggest_questions(store: TextStore, count: int = SUGGESTIONS) -> list[str]:
     """Ask about the section in the middle of each of some documents; no document is read as a whole."""
     _, total = store.list_documents(1, 0)
     questions = []

@@ -18,7 +18,7 @@ from src.errors import BuildError
 from src.ingestion.chunker import embedding_text
 from src.ingestion.index_builder import build_index
 from src.records import Filters
-from src.retrieval.passage_store import PassageStore
+from src.retrieval.text_store import TextStore
 from src.retrieval.vector_store import VectorStore
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +60,7 @@ def test_built_index_holds_the_documents_and_finds_them(config: Config) -> None:
     assert list(manifest.skipped) == ["picture.png"]
 
     encoder = EmbeddingService.load(config.model_dir)
-    passages = PassageStore.open(config.index_dir / LEXICAL_FILE)
+    passages = TextStore.open(config.index_dir / LEXICAL_FILE)
     vectors = VectorStore.open(config.index_dir, manifest)
     chunk = passages.get_chunks_of("people/leave.md")[1]
     assert (chunk.title, chunk.section) == ("Leave", "Sick leave")
@@ -119,7 +119,7 @@ def test_row_is_embedded_with_its_header(config: Config) -> None:
     table = "# Leave\n\n| Occasion | Paid days |\n|---|---|\n| Moving home | 1 |\n| Wedding | 2 |\n"
     write(config, {"people/leave.md": table})
     build_index(config)
-    passages = PassageStore.open(config.index_dir / LEXICAL_FILE)
+    passages = TextStore.open(config.index_dir / LEXICAL_FILE)
     rows = passages.get_sentence_embeddings("people/leave.md#0").astype(np.float32) / 127
     passages.close()
     expected = EmbeddingService.load(config.model_dir).embed(["Occasion: Moving home; Paid days: 1"])[0]

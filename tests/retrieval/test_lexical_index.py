@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from src.records import Document, Filters
 from src.retrieval.lexical_index import LexicalIndex
-from src.retrieval.passage_store import PassageStore, create_passage_store
+from src.retrieval.text_store import TextStore, create_text_store
 from tests.fakes import cut_chunk, sentence_embeddings
 
 EVERYTHING = Filters()
 
 
 @pytest.fixture
-def index(passages: PassageStore) -> LexicalIndex:
+def index(passages: TextStore) -> LexicalIndex:
     return LexicalIndex(passages.database)
 
 
@@ -78,8 +78,8 @@ def test_rare_word_outweighs_common_and_short_passage_outweighs_long(tmp_path: P
     texts = ["apple", "apple " + "filler " * 40, "cherry", *(["plum filler"] * 7)]
     documents = [Document(f"{n}.md", "", text, "x") for n, text in enumerate(texts)]
     chunks = [cut_chunk(document) for document in documents]
-    create_passage_store(tmp_path / "s", documents, ((chunk, sentence_embeddings(chunk)) for chunk in chunks))
-    store = PassageStore.open(tmp_path / "s")
+    create_text_store(tmp_path / "s", documents, ((chunk, sentence_embeddings(chunk)) for chunk in chunks))
+    store = TextStore.open(tmp_path / "s")
     index = LexicalIndex(store.database)
     assert documents_of(index, "apple") == ["0.md", "1.md"]
     assert documents_of(index, "plum cherry filler")[0] == "2.md"

@@ -9,7 +9,7 @@ import pytest
 from src.records import Document, Filters
 from src.retrieval import word_choice
 from src.retrieval.lexical_index import COLUMN_WEIGHTS, LexicalIndex
-from src.retrieval.passage_store import PassageStore, create_passage_store
+from src.retrieval.text_store import TextStore, create_text_store
 from src.retrieval.word_choice import MAX_WORDS, MIN_LOOKED_AT, AskedWord, choose_words
 from tests.fakes import cut_chunk, sentence_embeddings
 
@@ -57,7 +57,7 @@ def test_lone_rare_word_does_not_starve_the_ranking() -> None:
 
 
 @pytest.fixture
-def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PassageStore]:
+def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TextStore]:
     """300 passages on 30 topics, half of their words as frequent as in a language (Zipf); a search may look at 60."""
     monkeypatch.setattr(word_choice, "MIN_LOOKED_AT", 60)
     rng = random.Random(7)
@@ -66,17 +66,17 @@ def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PassageSt
     texts = [" ".join(rng.choices(words, weights, k=30) + rng.choices(topics[n % 30], k=30)) for n in range(300)]
     documents = [Document(f"{number}.md", "", text, "x") for number, text in enumerate(texts)]
     chunks = [cut_chunk(document) for document in documents]
-    create_passage_store(tmp_path / "s", documents, ((chunk, sentence_embeddings(chunk)) for chunk in chunks))
-    store = PassageStore.open(tmp_path / "s")
+    create_text_store(tmp_path / "s", documents, ((chunk, sentence_embeddings(chunk)) for chunk in chunks))
+    store = TextStore.open(tmp_path / "s")
     yield store
     store.close()
 
 
-def words_of(store: PassageStore, number: int) -> list[str]:
+def words_of(store: TextStore, number: int) -> list[str]:
     return store.get_chunks_of(f"{number}.md")[0].text.split()
 
 
-def test_long_question_ranks_first_what_all_its_words_do(large: PassageStore) -> None:
+def test_long_question_ranks_first_what_all_its_words_do(large: TextStore) -> None:
     """Looking at few passages saves work, not answers: of BM25's first five over everything, 19 in 20 are found."""
     index = LexicalIndex(large.database)
     found = 0
@@ -92,7 +92,7 @@ def test_long_question_ranks_first_what_all_its_words_do(large: PassageStore) ->
     assert found >= 0.95 * 5 * 40
 
 
-def test_filtered_question_finds_the_document_by_its_common_words(large: PassageStore) -> None:
+def test_filtered_question_finds_the_document_by_its_common_words(large: TextStore) -> None:
     """The weightiest words may be in other documents only; the one asked for is still found."""
     here, elsewhere = words_of(large, 0), words_of(large, 1)
     assert "w1x" in here

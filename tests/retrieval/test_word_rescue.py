@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from src.records import Document
-from src.retrieval.passage_store import PassageStore, create_passage_store
+from src.retrieval.text_store import TextStore, create_text_store
 from src.retrieval.word_rescue import MAX_SIMILAR, SIMILARITY, find_similar_words
 from tests.fakes import cut_chunk, sentence_embeddings
 
@@ -17,8 +17,8 @@ def test_similar_words_are_what_difflib_finds_among_all(tmp_path: Path) -> None:
     words = sorted({"b" + "".join(rng.choices("aeinrst", k=rng.randint(5, 9))) for _ in range(600)})
     document = Document("words.md", "", " ".join(words), "x")
     chunk = cut_chunk(document)
-    create_passage_store(tmp_path / "s", [document], [(chunk, sentence_embeddings(chunk))])
-    store = PassageStore.open(tmp_path / "s")
+    create_text_store(tmp_path / "s", [document], [(chunk, sentence_embeddings(chunk))])
+    store = TextStore.open(tmp_path / "s")
     found = 0
     for word in words[::10]:
         mistyped = word[:3] + "q" + word[4:]

@@ -14,7 +14,7 @@ def documents_page() -> Response:
     if request.args.get("q", "").strip():
         return _search_page()
     limit, offset = parse_page(request.args, default_limit=50)
-    entries, total = get_services().get_passage_store().list_documents(limit, offset)
+    entries, total = get_services().get_index().texts.list_documents(limit, offset)
     return page_response("documents.html", entries=entries, total=total, limit=limit, offset=offset, query="")
 
 
@@ -27,9 +27,7 @@ def document_page(document: Document, passages: list[Chunk]) -> Response:
 
 def _search_page() -> Response:
     search = parse_search_arguments(request.args)
-    found = (
-        get_services().get_retriever().search(search.query, limit=search.limit, offset=search.offset, kind="lexical")
-    )
+    found = get_services().get_index().search(search.query, limit=search.limit, offset=search.offset, kind="lexical")
     return page_response(
         "documents.html",
         hits=[(hit.chunk, excerpt(hit.chunk.text)) for hit in found.hits],

@@ -29,7 +29,7 @@ def list_documents() -> ResponseReturnValue:
     if prefers_html():
         return documents_page()
     limit, offset = parse_page(request.args, default_limit=50)
-    entries, total = get_services().get_passage_store().list_documents(limit, offset)
+    entries, total = get_services().get_index().texts.list_documents(limit, offset)
     documents = [
         {"document": entry.path, "title": entry.title, "passages": entry.chunks, "characters": entry.characters}
         for entry in entries
@@ -40,7 +40,7 @@ def list_documents() -> ResponseReturnValue:
 @document_routes.get("/documents/<path:path>")
 def show_document(path: str) -> ResponseReturnValue:
     """Give one document's text and where the index cut it."""
-    store = get_services().get_passage_store()
+    store = get_services().get_index().texts
     document = store.get_document(path)
     if document is None:
         raise RequestError(f"No document {path!r} is indexed; GET /documents lists them.", status=404, code="not_found")

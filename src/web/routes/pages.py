@@ -31,7 +31,7 @@ def chat_page() -> ResponseReturnValue:
 def suggestions() -> ResponseReturnValue:
     """Give questions to start with; none where there is no index."""
     try:
-        questions = suggest_questions(get_services().get_passage_store())
+        questions = suggest_questions(get_services().get_index().texts)
     except ArtifactError:
         questions = []
     return jsonify(suggestions=questions)
@@ -55,7 +55,7 @@ def api_page() -> ResponseReturnValue:
 
 def _examples() -> dict[str, str]:
     try:
-        entries, _ = get_services().get_passage_store().list_documents(1, 0)
+        entries, _ = get_services().get_index().texts.list_documents(1, 0)
     except ArtifactError:
         return {}
     return {"path": entries[0].path} if entries else {}

@@ -27,7 +27,7 @@ def search_by_arguments() -> ResponseReturnValue:
 def _search(search: SearchRequest) -> ResponseReturnValue:
     services = get_services()
     mode = admit(services)
-    retrieval = services.get_retriever().search(
+    retrieval = services.get_index().search(
         search.query,
         limit=search.limit,
         offset=search.offset,

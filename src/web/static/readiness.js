@@ -5,8 +5,7 @@ import { getJson } from "./api.js";
 const POLL_MS = 1000;
 const LONGEST_POLL_MS = 10000;
 const WORDS = {
-  passage_store: "the texts",
-  lexical_index: "the word index",
+  index: "the texts and the words",
   embedding_service: "the embedding model",
   vector_store: "the vectors",
   rag_pipeline: "the answering",

@@ -53,7 +53,7 @@ class DocumentEntry:
     characters: int
 
 
-def create_passage_store(
+def create_text_store(
     path: Path, documents: Iterable[Document], chunks: Iterable[tuple[Chunk, NDArray[np.int8]]]
 ) -> None:
     """Write the whole file, word index included; the same input gives the same bytes.
@@ -97,7 +97,7 @@ def _insert_documents(connection: sqlite3.Connection, documents: Iterable[Docume
     return document_ids
 
 
-class PassageStore:
+class TextStore:
     """Reads documents and chunks; `database` is shared with the `LexicalIndex` of the same file."""
 
     def __init__(self, database: ReadOnlyDatabase) -> None:

@@ -1,71 +1,60 @@
 """Both searches together, on a real index."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from src.artifacts import LEXICAL_FILE, Manifest
+from src.artifacts import Manifest
 from src.records import Document, Filters
-from src.retrieval.lexical_index import LexicalIndex
-from src.retrieval.passage_store import PassageStore
-from src.retrieval.retriever import Retriever
-from src.retrieval.vector_store import VectorStore
+from src.retrieval.index import Index, open_index
 from tests.fakes import WordEncoder, cut_chunk
 from tests.retrieval.conftest import build_index
 from tests.retrieval.corpus import CHUNKS, DOCUMENTS
 
 
-@contextmanager
-def open_index(index_dir: Path, manifest: Manifest) -> Iterator[Retriever]:
-    with (
-        closing(PassageStore.open(index_dir / LEXICAL_FILE)) as passages,
-        closing(VectorStore.open(index_dir, manifest)) as vectors,
-    ):
-        yield Retriever(passages, LexicalIndex(passages.database), WordEncoder, lambda: vectors)
-
-
 @pytest.fixture
-def retriever(index_dir: Path, manifest: Manifest) -> Iterator[Retriever]:
-    with open_index(index_dir, manifest) as opened:
+def index(index_dir: Path, manifest: Manifest) -> Iterator[Index]:
+    with closing(open_index(index_dir, manifest=manifest, get_encoder=WordEncoder)) as opened:
         yield opened
 
 
-def test_hybrid_finds_what_both_agree_on(retriever: Retriever) -> None:
+def test_hybrid_finds_what_both_agree_on(index: Index) -> None:
     """First in both rankings is first, with the whole score."""
-    found = retriever.search("unused days of holiday", limit=2)
+    found = index.search("unused days of holiday", limit=2)
     assert (found.kind, found.hits[0].chunk.document, found.hits[0].score) == ("hybrid", "leave.md", pytest.approx(1.0))
     assert found.relevance is not None
     assert 0 < found.relevance < 1
 
 
-def test_lexical_asks_for_neither_model_nor_vectors(passages: PassageStore) -> None:
+def test_lexical_asks_for_neither_model_nor_vectors(index_dir: Path, manifest: Manifest) -> None:
     """DEGRADED mode must load nothing."""
 
     def refuse() -> None:
         raise AssertionError
 
-    retriever = Retriever(passages, LexicalIndex(passages.database), refuse, refuse)  # type: ignore[arg-type]
-    found = retriever.search("max_requests", limit=5, kind="lexical")
+    opened = open_index(index_dir, manifest=manifest, get_encoder=refuse, get_vectors=refuse)  # type: ignore[arg-type]
+    with closing(opened) as index:
+        found = index.search("max_requests", limit=5, kind="lexical")
     assert [hit.chunk.document for hit in found.hits] == ["server.md"]
     assert (found.kind, found.relevance, found.embed_ms) == ("lexical", None, 0.0)
 
 
-def test_pages_are_cut_from_one_ranking(retriever: Retriever) -> None:
+def test_pages_are_cut_from_one_ranking(index: Index) -> None:
     """Pages side by side are the whole."""
-    whole = retriever.search("reimbursed days", limit=10)
-    pages = [retriever.search("reimbursed days", limit=2, offset=at) for at in (0, 2)]
+    whole = index.search("reimbursed days", limit=10)
+    pages = [index.search("reimbursed days", limit=2, offset=at) for at in (0, 2)]
     assert whole.hits == pages[0].hits + pages[1].hits
     assert (whole.total, pages[0].total, pages[1].total) == (4, 4, 4)
-    assert retriever.search("reimbursed days", limit=2, offset=50).hits == ()
+    assert index.search("reimbursed days", limit=2, offset=50).hits == ()
 
 
 @pytest.mark.parametrize("kind", ["hybrid", "dense", "lexical"])
-def test_filters_hold_for_every_kind(retriever: Retriever, kind: str) -> None:
+def test_filters_hold_for_every_kind(index: Index, kind: str) -> None:
     """No passage of another document comes through."""
-    found = retriever.search("reimbursed", limit=5, filters=Filters(("on-call.md",)), kind=kind)  # type: ignore[arg-type]
+    found = index.search("reimbursed", limit=5, filters=Filters(("on-call.md",)), kind=kind)  # type: ignore[arg-type]
     assert [hit.chunk.document for hit in found.hits] == ["on-call.md"]
 
 
@@ -73,9 +62,10 @@ def test_copy_of_a_document_is_found_once(tmp_path: Path, manifest: Manifest) ->
     """The place in the list that it would take goes to another passage; asked for by its name, it is found."""
     copy = replace(DOCUMENTS[0], path="old/leave.md")
     build_index(tmp_path, [*DOCUMENTS, copy], [*CHUNKS, cut_chunk(copy)])
-    with open_index(tmp_path, replace(manifest, chunks=5)) as retriever:
-        found = retriever.search("unused days of holiday", limit=5)
-        named = retriever.search("unused days of holiday", limit=5, filters=Filters(("old/leave.md",)))
+    opened = open_index(tmp_path, manifest=replace(manifest, chunks=5), get_encoder=WordEncoder)
+    with closing(opened) as index:
+        found = index.search("unused days of holiday", limit=5)
+        named = index.search("unused days of holiday", limit=5, filters=Filters(("old/leave.md",)))
     documents = [hit.chunk.document for hit in found.hits]
     assert documents[0] in ("leave.md", "old/leave.md")
     assert (len(documents), len({*documents, "leave.md", "old/leave.md"})) == (4, 5)
@@ -88,9 +78,10 @@ def test_passages_of_a_section_are_joined_for_an_answer(tmp_path: Path, manifest
     document = Document("leave.md", "Leave", text, "0" * 64)
     cut = text.index("\n\n")
     build_index(tmp_path, [document], [cut_chunk(document, 0, 0, cut), cut_chunk(document, 1, cut + 2)])
-    with open_index(tmp_path, replace(manifest, chunks=2)) as retriever:
-        apart = retriever.search("holiday in March", limit=2)
-        joined = retriever.search("holiday in March", limit=2, joined=True)
+    opened = open_index(tmp_path, manifest=replace(manifest, chunks=2), get_encoder=WordEncoder)
+    with closing(opened) as index:
+        apart = index.search("holiday in March", limit=2)
+        joined = index.search("holiday in March", limit=2, joined=True)
     assert len(apart.hits) == 2
     (hit,) = joined.hits
     assert hit.chunk.text == text
