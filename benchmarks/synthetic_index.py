@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from src.artifacts import CHROMA_DIR, LEXICAL_FILE, Manifest, measure_files
+from src.artifacts import LEXICAL_FILE, Manifest, measure_files
 from src.records import Chunk, Document
-from src.retrieval.chroma_client import create_vector_store
-from src.retrieval.text_store import TextStore, create_text_store
+from src.retrieval.text_store import TextStore
+from src.retrieval.text_writer import create_text_store
+from src.retrieval.vector_store import create_vectors
 
 SENTENCES_PER_CHUNK = 6
 CHUNKS_PER_DOCUMENT = 20
@@ -62,7 +63,7 @@ def _build(folder: Path, size: int, manifest: Manifest, texts: list[str], rows: 
     create_text_store(folder / LEXICAL_FILE, documents, zip(chunks, (rows[pick] for pick in picks), strict=True))
     paths = [chunk.document for chunk in chunks]
     chunk_ids = [chunk.chunk_id for chunk in chunks]
-    create_vector_store(folder / CHROMA_DIR, chunk_ids, paths, embeddings)
+    create_vectors(folder, chunk_ids, paths, embeddings)
     replace(
         manifest,
         documents=len(documents),

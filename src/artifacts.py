@@ -1,21 +1,19 @@
 """What lies on disk between build and serve: the model card and the index manifest.
 
 Both are JSON written by the build and read by the server. The fingerprint ties an index to the model, the splitter and
-the Chroma version it was built with, because a mere dimension check does not catch the wrong model. Nothing heavy is
-imported here.
+the format of the vector store that it was built with, because a mere dimension check does not catch the wrong model.
+Nothing heavy is imported here.
 """
 
 import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
 
 from src.errors import ArtifactError, IndexCorrupt, IndexMismatch, IndexMissing, ModelMissing
 
 SCHEMA_VERSION = 1
-CHROMA_DIR = "chroma_db"
 LEXICAL_FILE = "lexical.sqlite3"
 MANIFEST_FILE = "manifest.json"
 CHECKSUMS_FILE = "SHA256SUMS"
@@ -23,7 +21,6 @@ MODEL_CARD_FILE = "model_card.json"
 MODEL_FILE = "model.onnx"
 MODEL_DATA_FILE = "model.onnx.data"
 TOKENIZER_FILE = "tokenizer.json"
-COLLECTION = "passages"
 
 REBUILD = "Run ./run.sh build to rebuild the index."
 BUILD_AGAIN = "The old index is as it was. Make room on that disk, or let its folder be written to, and build again."
@@ -91,7 +88,7 @@ class Manifest:
     Args:
         model_name, model_fingerprint: of the `ModelCard` that embedded it.
         splitter: the splitter's name and settings in one line.
-        chroma_version: the index is opened with the very same version.
+        store_format: of the vector store; what reads it must know this format.
         document_hashes: SHA-256 of each document's file, by path.
         embeddings_sha256: of the embeddings in chunk order, float32 rows; what `verify` checks.
         relevance_floor: score of `src/rag/relevance.py` under which the documents do not answer a question; None: its
@@ -106,7 +103,7 @@ class Manifest:
     dimension: int
     space: str
     splitter: str
-    chroma_version: str
+    store_format: str
     documents: int
     chunks: int
     document_hashes: dict[str, str]
@@ -130,13 +127,10 @@ class Manifest:
         """
         path = index_dir / MANIFEST_FILE
         if not path.is_file():
-            if (index_dir / CHROMA_DIR).exists() or (index_dir / LEXICAL_FILE).exists():
+            if index_dir.is_dir() and any(index_dir.iterdir()):
                 raise IndexCorrupt(f"The index in {index_dir} is half-written: {MANIFEST_FILE} is missing. {REBUILD}")
             raise IndexMissing(f"No index in {index_dir}. {REBUILD}")
         manifest = cls(**_read_json(path, {field.name for field in fields(cls)}, IndexCorrupt, REBUILD))
-        for part in (CHROMA_DIR, LEXICAL_FILE):
-            if not (index_dir / part).exists():
-                raise IndexCorrupt(f"The index in {index_dir} is half-written: {part} is missing. {REBUILD}")
         found = measure_files(index_dir)
         for name, size in manifest.file_bytes.items():
             if found.get(name) != size:
@@ -148,17 +142,19 @@ class Manifest:
         """Write the manifest; the build does this last."""
         _write_json(index_dir / MANIFEST_FILE, asdict(self))
 
-    def require_match(self, card: ModelCard) -> None:
+    def require_match(self, card: ModelCard, store_format: str) -> None:
         """Refuse an index that other parts built than the ones that would serve it.
+
+        Args:
+            store_format: that the vector store here reads.
 
         Raises:
             IndexMismatch: naming what differs and the command that cures it.
         """
-        chroma_version = metadata.version("chromadb")
         pairs = {
             "index format": (self.schema_version, SCHEMA_VERSION),
             "embedding model": (self.model_fingerprint, card.fingerprint),
-            "chromadb": (self.chroma_version, chroma_version),
+            "vector store": (self.store_format, store_format),
         }
         for what, (built, here) in pairs.items():
             if built != here:

@@ -22,7 +22,7 @@ __all__ = ["ROOT", "Server", "build", "corpus_places", "free_port", "of_the_samp
 DOCUMENTS = ROOT / "tests" / "fixtures" / "documents"
 
 # Tests run as on a machine where nothing is set; a proxy would stand between them and their servers.
-for name in (*(setting.name for setting in SETTINGS), "GUNICORN_CMD_ARGS", "HTTP_PROXY", "http_proxy"):
+for name in (*SETTINGS, "GUNICORN_CMD_ARGS", "HTTP_PROXY", "http_proxy"):
     os.environ.pop(name, None)
 
 

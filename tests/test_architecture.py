@@ -30,7 +30,7 @@ WRAPPERS: dict[str, set[str]] = {
     "torch": {"src/embedding/onnx_export.py"},
     "sentence_transformers": {"src/embedding"},
     "requests": {"src/rag"},
-    "limits": {"src/web/security.py"},
+    "limits": {"src/web/access.py"},
 }
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import cache, partial
-from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,7 +15,6 @@ from numpy.typing import NDArray
 
 from src.artifacts import (
     BUILD_AGAIN,
-    CHROMA_DIR,
     LEXICAL_FILE,
     SCHEMA_VERSION,
     TOKENIZER_FILE,
@@ -37,8 +35,8 @@ from src.ingestion.index_swap import replacing
 from src.ingestion.kept_embeddings import Encoder, KeptEmbeddings, Kind, sentence_texts
 from src.ingestion.progress import progress_bar
 from src.records import Chunk
-from src.retrieval.chroma_client import create_vector_store
-from src.retrieval.text_store import create_text_store
+from src.retrieval.text_writer import create_text_store
+from src.retrieval.vector_store import create_vectors, store_format
 
 # Passages embedded between two entries into the file of kept embeddings: what a kill can cost.
 CHUNKS_A_CALL = 64
@@ -116,7 +114,7 @@ def write_index(
     texts_and_rows = _with_sentences(corpus, kept, draft.dimension)
     create_text_store(aside / LEXICAL_FILE, corpus.iter_documents(), texts_and_rows)
     ids, documents, embeddings = _collect_vectors(corpus, kept, draft.dimension)
-    create_vector_store(aside / CHROMA_DIR, ids, documents, embeddings)
+    create_vectors(aside, ids, documents, embeddings)
     digest = hashlib.sha256()
     for row in embeddings:
         digest.update(row.astype(np.float32).tobytes())
@@ -204,7 +202,7 @@ def draft_manifest(splitter: str, card: ModelCard, corpus: Corpus) -> Manifest:
         dimension=card.dimension,
         space="cosine",
         splitter=splitter,
-        chroma_version=metadata.version("chromadb"),
+        store_format=store_format(),
         documents=len(corpus.hashes),
         chunks=corpus.chunks,
         document_hashes=corpus.hashes,

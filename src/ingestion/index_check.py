@@ -1,22 +1,20 @@
 """Whether an index on disk is whole, is what its manifest says, and finds its own passages."""
 
 import hashlib
-import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import quote
 
-from src.artifacts import CHROMA_DIR, LEXICAL_FILE, REBUILD, Manifest, ModelCard, sha256_of
+from src.artifacts import LEXICAL_FILE, REBUILD, Manifest, ModelCard, sha256_of
 from src.embedding.embedding_service import EmbeddingService
 from src.errors import ArtifactError, IndexCorrupt, ModelMissing
 from src.ingestion.checksums import check_checksums
 from src.ingestion.chunker import embedding_text
 from src.ingestion.corpus import Corpus
 from src.records import Chunk
-from src.retrieval.chroma_client import iter_embeddings
 from src.retrieval.index import Index, open_index
-from src.retrieval.text_store import TextStore
+from src.retrieval.text_store import TextStore, check_sqlite_file
+from src.retrieval.vector_store import check_vector_files, iter_embeddings, store_format
 
 CANARIES = 20
 # The graph is searched approximately: of 119,722 passages as alike as .998, 2 in 100 did not find themselves.
@@ -54,7 +52,7 @@ def verify_index(index_dir: Path, model_dir: Path) -> str:
     """
     manifest = Manifest.load(index_dir)
     check_checksums(index_dir)
-    manifest.require_match(ModelCard.load(model_dir))
+    manifest.require_match(ModelCard.load(model_dir), store_format())
     check_parts(index_dir, manifest)
     found, asked = check_canaries(index_dir, manifest, model_dir)
     return (
@@ -69,18 +67,18 @@ def check_parts(index_dir: Path, manifest: Manifest) -> None:
     Raises:
         IndexCorrupt: naming the first thing that differs.
     """
-    for path in (index_dir / LEXICAL_FILE, index_dir / CHROMA_DIR / "chroma.sqlite3"):
-        _check_pages(path)
+    check_sqlite_file(index_dir / LEXICAL_FILE)
+    check_vector_files(index_dir)
     with closing(TextStore.open(index_dir / LEXICAL_FILE)) as passages:
-        hashes = dict(passages.database.query("SELECT path, sha256 FROM documents"))
-        _require(hashes == manifest.document_hashes, f"the documents of {LEXICAL_FILE} are not those of the manifest")
-        chunk_ids = [row[0] for row in passages.database.query("SELECT chunk_id FROM chunks ORDER BY id")]
+        is_same = passages.get_hashes() == manifest.document_hashes
+        _require(is_same, f"the documents of {LEXICAL_FILE} are not those of the manifest")
+        chunk_ids = passages.list_chunk_ids()
         _require(len(chunk_ids) == manifest.chunks, f"{LEXICAL_FILE} holds {len(chunk_ids)} passages")
     digest = hashlib.sha256()
-    # Chroma has normalised them again; as float16 they are what the build wrote (kept_embeddings.py)
-    for rows in iter_embeddings(index_dir / CHROMA_DIR, chunk_ids):
+    # The store has normalised them again; as float16 they are what the build wrote (kept_embeddings.py)
+    for rows in iter_embeddings(index_dir, chunk_ids):
         digest.update(rows.astype("float16").astype("float32").tobytes())
-    _require(digest.hexdigest() == manifest.embeddings_sha256, f"the embeddings in {CHROMA_DIR} have changed")
+    _require(digest.hexdigest() == manifest.embeddings_sha256, "the embeddings have changed")
 
 
 def check_canaries(index_dir: Path, manifest: Manifest, model_dir: Path) -> tuple[int, int]:
@@ -107,23 +105,13 @@ def check_canaries(index_dir: Path, manifest: Manifest, model_dir: Path) -> tupl
 
 
 def _choose(index: Index) -> list[Chunk]:
-    ids = [row[0] for row in index.texts.database.query("SELECT chunk_id FROM chunks ORDER BY id")]
+    ids = index.texts.list_chunk_ids()
     return index.texts.get_chunks(ids[:: -(-len(ids) // CANARIES)])
 
 
 def _finds_itself(index: Index, chunk: Chunk) -> bool:
     hits = index.search(embedding_text(chunk), limit=5, kind="dense").hits
     return any(hit.chunk == chunk and hit.score >= hits[0].score - _SAME for hit in hits)
-
-
-def _check_pages(path: Path) -> None:
-    uri = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
-    try:
-        with closing(sqlite3.connect(uri, uri=True)) as connection:
-            said = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    except sqlite3.Error as exc:
-        said = str(exc)
-    _require(said == "ok", f"{path.name} is damaged ({said})")
 
 
 def _require(condition: bool, problem: str) -> None:

@@ -16,7 +16,7 @@ def describe_index(index_dir: Path) -> str:
     """Tell documents, passages, their lengths, the largest documents and the files left out, as lines of text."""
     with closing(open_index(index_dir)) as index:
         manifest = index.manifest
-        lengths = [row[0] for row in index.texts.database.query('SELECT "end" - start AS n FROM chunks ORDER BY n')]
+        lengths = [row[0] for row in index.texts.query('SELECT "end" - start AS n FROM chunks ORDER BY n')]
         entries = index.texts.list_documents(manifest.documents, 0)[0]
     largest = sorted(entries, key=lambda entry: -entry.characters)[:LARGEST]
     bytes_by_name = sorted(manifest.file_bytes.items(), key=lambda item: -item[1])

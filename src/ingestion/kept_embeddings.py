@@ -15,15 +15,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from src.artifacts import CHROMA_DIR, LEXICAL_FILE, Manifest
+from src.artifacts import LEXICAL_FILE, Manifest
 from src.errors import ArtifactError
 from src.ingestion.checksums import check_checksums
 from src.ingestion.chunker import embedding_text
 from src.rag.quoting import read_sentence
 from src.records import Chunk
-from src.retrieval.chroma_client import iter_embeddings
 from src.retrieval.index import Encoder as Encoder
 from src.retrieval.text_store import TextStore
+from src.retrieval.vector_store import iter_embeddings
 
 Kind = Literal["passage", "sentence"]
 Packed = NDArray[np.float16] | NDArray[np.int8]
@@ -34,8 +34,8 @@ _KEY_BYTES = 16
 class KeptEmbeddings:
     """A file of embeddings by the hash of their text.
 
-    Passages are kept as float16. Chroma normalises what it is given, which changes the last bits of a float32; rounded
-    to float16 again, what comes back from it is what went in, so an index can be built on from itself. (The rounding
+    Passages are kept as float16. The vector store normalises them, which changes the last bits of a float32; rounded to
+    float16 again, what comes back from it is what went in, so an index can be built on from itself. (The rounding
     moves a cosine by less than 0.0002, quantising the model to int8 by 0.01.)
     Sentences are kept as int8, 127 times the row, as the index holds them.
     """
@@ -119,17 +119,15 @@ class KeptEmbeddings:
         chunk_ids: list[str] = []
         keys: list[bytes] = []
         try:
-            count = passages.list_documents(0, 0)[1]
-            for entry in passages.list_documents(count, 0)[0]:
-                for chunk in passages.get_chunks_of(entry.path):
-                    chunk_ids.append(chunk.chunk_id)
-                    keys.append(_key("passage", embedding_text(chunk)))
-                    sentences = [_key("sentence", text) for text in sentence_texts(chunk)]
-                    self._put(sentences, passages.get_sentence_embeddings(chunk.chunk_id))
+            for chunk in passages.iter_chunks():
+                chunk_ids.append(chunk.chunk_id)
+                keys.append(_key("passage", embedding_text(chunk)))
+                sentences = [_key("sentence", text) for text in sentence_texts(chunk)]
+                self._put(sentences, passages.get_sentence_embeddings(chunk.chunk_id))
         finally:
             passages.close()
         left = iter(keys)
-        for rows in iter_embeddings(index_dir / CHROMA_DIR, chunk_ids):
+        for rows in iter_embeddings(index_dir, chunk_ids):
             self._put(islice(left, len(rows)), _pack("passage", rows))
 
     def close(self) -> None:

@@ -16,12 +16,18 @@ from typing import TYPE_CHECKING, Protocol
 from src.artifacts import LEXICAL_FILE, Manifest, ModelCard
 from src.records import Filters, Hit, Retrieval, RetrievalKind
 from src.retrieval.cache import CacheStats, ResultCache
-from src.retrieval.fusion import ScoredId, fuse
 from src.retrieval.lexical_index import LexicalIndex
-from src.retrieval.neighbours import join_neighbours
-from src.retrieval.sentence_evidence import drop_repeats, lift_by_neighbours, measure_cosines, raise_by_sentences
+from src.retrieval.ranking import (
+    ScoredId,
+    drop_repeats,
+    fuse,
+    join_adjacent,
+    lift_by_similar,
+    measure_cosines,
+    raise_by_sentences,
+)
 from src.retrieval.text_store import TextStore
-from src.retrieval.vector_store import VectorSearch, open_vectors
+from src.retrieval.vector_store import VectorSearch, open_vectors, store_format
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,7 +66,7 @@ def open_index(
     """
     manifest = manifest or Manifest.load(index_dir)
     if model_dir is not None:
-        manifest.require_match(ModelCard.load(model_dir))
+        manifest.require_match(ModelCard.load(model_dir), store_format())
     texts = TextStore.open(index_dir / LEXICAL_FILE)
     return Index(manifest, texts, get_encoder or _refuse, get_vectors, partial(open_vectors, index_dir, manifest))
 
@@ -82,7 +88,7 @@ class Index:
     ) -> None:
         self.manifest = manifest
         self.texts = texts
-        self._words = LexicalIndex(texts.database)
+        self._words = LexicalIndex(texts)
         self._get_encoder = get_encoder
         self._get_vectors = get_vectors or self._get_own_vectors
         self._open_own_vectors = open_own_vectors
@@ -153,7 +159,7 @@ class Index:
             ranking, sentences = self._merge(dense, lexical, embedding)
         hits = self._read_hits(ranking[offset : offset + limit], sentences, embedding)
         return Retrieval(
-            hits=tuple(join_neighbours(hits, self.texts.read_text) if joined else hits),
+            hits=tuple(join_adjacent(hits, self.texts.read_text) if joined else hits),
             kind=kind,
             total=len(ranking),
             embed_ms=embed_ms,
@@ -171,7 +177,7 @@ class Index:
         best = [scored.chunk_id for scored in fuse(dense, lexical)[:RESCORED]]
         sentences = self.texts.get_sentences_of(best, len(embedding))
         ranking = fuse(raise_by_sentences(dense, sentences, embedding), lexical)
-        ranking = lift_by_neighbours(ranking, sentences)
+        ranking = lift_by_similar(ranking, sentences)
         return drop_repeats(ranking, sentences, self.texts.get_headings), sentences
 
     def _read_hits(

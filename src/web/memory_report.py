@@ -8,7 +8,7 @@ from src.web.services import Services
 
 
 def stats_json(services: Services) -> dict[str, Any]:
-    """Give the figures of now. Megabytes are of 2**20 bytes, times are seconds since 1970."""
+    """Give the measures of now. Megabytes are of 2**20 bytes, times are seconds since 1970."""
     memory = services.memory
     reading = memory.read()
     return {
@@ -29,7 +29,7 @@ def stats_json(services: Services) -> dict[str, Any]:
 
 
 def report_json(services: Services) -> dict[str, Any]:
-    """Give the figures of now, what is loaded, and how many objects Python's collector tracks in this process."""
+    """Give the measures of now, what is loaded, and how many objects Python's collector tracks in this process."""
     objects = len(gc.get_objects())
     return {
         **stats_json(services),

@@ -19,7 +19,7 @@ from src.ingestion.chunker import embedding_text
 from src.ingestion.index_builder import build_index
 from src.records import Filters
 from src.retrieval.text_store import TextStore
-from src.retrieval.vector_store import VectorStore
+from src.retrieval.vector_store import VectorStore, store_format
 
 ROOT = Path(__file__).parents[2]
 LEAVE = "# Leave\n\nEveryone has 25 days of leave. Ask your manager.\n\n## Sick leave\n\n- Call by nine.\n- Rest.\n"
@@ -50,7 +50,7 @@ def test_built_index_holds_the_documents_and_finds_them(config: Config) -> None:
     """Manifest, texts, sentence embeddings and vectors all tell of the same passages."""
     report = build_index(config)
     manifest = Manifest.load(config.index_dir)
-    manifest.require_match(ModelCard.load(config.model_dir))
+    manifest.require_match(ModelCard.load(config.model_dir), store_format())
     assert (report.documents, report.chunks, report.sentences) == (2, 3, 5)
     assert (manifest.documents, manifest.chunks, manifest.dimension) == (2, 3, 384)
     assert manifest.document_hashes == {

@@ -128,7 +128,7 @@ def test_sums_are_what_sha256sum_reads(folder: Path) -> None:
 def test_embeddings_of_another_build_are_found(folder: Path, model_dir: Path) -> None:
     """Sums tell that the bytes are those of the build; the manifest tells of which embeddings."""
     manifest = Manifest.load(folder / "data" / "index")
-    with pytest.raises(IndexCorrupt, match="the embeddings in chroma_db have changed"):
+    with pytest.raises(IndexCorrupt, match="the embeddings have changed"):
         check_parts(folder / "data" / "index", replace(manifest, embeddings_sha256="0" * 64))
 
 

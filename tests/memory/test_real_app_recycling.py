@@ -19,18 +19,6 @@ def test_handovers_of_the_real_app_fail_no_chat(tmp_path: Path) -> None:
     assert load.failures == []
 
 
-def test_question_asked_before_a_handover_is_found_in_the_cache_after_it(tmp_path: Path) -> None:
-    """Neither the model nor a search is used for it again."""
-    with GunicornServer.run(tmp_path, app="app:app", MAX_REQUESTS="2", MAX_REQUESTS_JITTER="0") as server:
-        first = [server.chat(), server.chat()][0]
-        elder = server.workers[0]
-        wait_until(lambda: elder not in server.workers and len(server.workers) == 1, "the elder is gone", 60)
-        again = server.chat()
-        assert first["timings_ms"]["embed"] > 0
-        assert again["timings_ms"]["embed"] == again["timings_ms"]["retrieve"] == 0
-        assert (again["answer"], again["sources"]) == (first["answer"], first["sources"])
-
-
 def test_killed_worker_of_the_real_app_is_followed_by_one_that_answers(tmp_path: Path) -> None:
     """SIGKILL in the middle of chats: the next chat is answered."""
     with GunicornServer.run(tmp_path, app="app:app", RATE_LIMIT="off") as server:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from src.artifacts import CHROMA_DIR, LEXICAL_FILE, Manifest
+from src.artifacts import LEXICAL_FILE, Manifest
 from src.records import Chunk, Document
-from src.retrieval.chroma_client import create_vector_store
-from src.retrieval.text_store import TextStore, create_text_store
+from src.retrieval.text_store import TextStore
+from src.retrieval.text_writer import create_text_store
+from src.retrieval.vector_store import create_vectors
 from tests.fakes import DIMENSION, WordEncoder, sentence_embeddings
 from tests.retrieval.corpus import CHUNKS, DOCUMENTS
 
@@ -17,7 +18,7 @@ def build_index(directory: Path, documents: Sequence[Document], chunks: Sequence
     create_text_store(directory / LEXICAL_FILE, documents, ((c, sentence_embeddings(c)) for c in chunks))
     embeddings = WordEncoder().embed([f"{chunk.title} {chunk.text}" for chunk in chunks])
     ids, paths = [chunk.chunk_id for chunk in chunks], [chunk.document for chunk in chunks]
-    create_vector_store(directory / CHROMA_DIR, ids, paths, embeddings)
+    create_vectors(directory, ids, paths, embeddings)
 
 
 @pytest.fixture(scope="session")
@@ -36,4 +37,4 @@ def passages(index_dir: Path) -> Iterator[TextStore]:
 
 @pytest.fixture
 def manifest() -> Manifest:
-    return Manifest(1, "words", "f", DIMENSION, "cosine", "s", "1.5.9", 4, len(CHUNKS), {}, "", None, {}, {})
+    return Manifest(1, "words", "f", DIMENSION, "cosine", "s", "chroma 1.3", 4, len(CHUNKS), {}, "", None, {}, {})

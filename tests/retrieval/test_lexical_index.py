@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from src.records import Document, Filters
 from src.retrieval.lexical_index import LexicalIndex
-from src.retrieval.text_store import TextStore, create_text_store
+from src.retrieval.text_store import TextStore
+from src.retrieval.text_writer import create_text_store
 from tests.fakes import cut_chunk, sentence_embeddings
 
 EVERYTHING = Filters()
@@ -16,7 +17,7 @@ EVERYTHING = Filters()
 
 @pytest.fixture
 def index(passages: TextStore) -> LexicalIndex:
-    return LexicalIndex(passages.database)
+    return LexicalIndex(passages)
 
 
 def documents_of(index: LexicalIndex, query: str, filters: Filters = EVERYTHING) -> list[str]:
@@ -80,7 +81,7 @@ def test_rare_word_outweighs_common_and_short_passage_outweighs_long(tmp_path: P
     chunks = [cut_chunk(document) for document in documents]
     create_text_store(tmp_path / "s", documents, ((chunk, sentence_embeddings(chunk)) for chunk in chunks))
     store = TextStore.open(tmp_path / "s")
-    index = LexicalIndex(store.database)
+    index = LexicalIndex(store)
     assert documents_of(index, "apple") == ["0.md", "1.md"]
     assert documents_of(index, "plum cherry filler")[0] == "2.md"
     store.close()

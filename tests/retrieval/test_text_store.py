@@ -7,7 +7,8 @@ import pytest
 
 from src.errors import IndexCorrupt, ServiceUnavailable
 from src.records import Document
-from src.retrieval.text_store import BLOCK_CHARS, DocumentEntry, TextStore, create_text_store
+from src.retrieval.text_store import BLOCK_CHARS, DocumentEntry, TextStore
+from src.retrieval.text_writer import create_text_store
 from tests.fakes import DIMENSION, cut_chunk, sentence_embeddings
 from tests.retrieval.corpus import CHUNKS, DOCUMENTS
 

@@ -13,11 +13,10 @@ import chromadb.errors
 import numpy as np
 import pytest
 
-from src.artifacts import CHROMA_DIR, COLLECTION, Manifest, sha256_of
+from src.artifacts import Manifest, sha256_of
 from src.errors import IndexCorrupt, ServiceUnavailable
 from src.records import Filters
-from src.retrieval.chroma_client import create_vector_store
-from src.retrieval.vector_store import VectorStore, _translated
+from src.retrieval.vector_store import COLLECTION, VECTORS_DIR, VectorStore, _translated, create_vectors
 from tests.conftest import ROOT
 from tests.fakes import DIMENSION, WordEncoder
 from tests.retrieval.corpus import CHUNKS
@@ -137,7 +136,7 @@ def test_small_collections_are_served(tmp_path: Path, manifest: Manifest, count:
     import dataclasses
 
     rows = np.eye(count, DIMENSION, dtype=np.float32)
-    create_vector_store(tmp_path / "chroma_db", [f"a#{n}" for n in range(count)], ["a"] * count, rows)
+    create_vectors(tmp_path, [f"a#{n}" for n in range(count)], ["a"] * count, rows)
     store = VectorStore.open(tmp_path, dataclasses.replace(manifest, chunks=count))
     assert store.search(rows[-1], 1, Filters())[0].chunk_id == f"a#{count - 1}"
     store.close()
@@ -147,7 +146,7 @@ def test_engine_and_public_client_agree(
     index_dir: Path, manifest: Manifest, scratch_root: Path, tmp_path: Path
 ) -> None:
     """The engine is asked directly; a Chroma that changes it must fail here."""
-    shutil.copytree(index_dir / CHROMA_DIR, tmp_path / "copy")
+    shutil.copytree(index_dir / VECTORS_DIR, tmp_path / "copy")
     collection = chromadb.PersistentClient(str(tmp_path / "copy")).get_collection(COLLECTION, embedding_function=None)
     store = VectorStore.open(index_dir, manifest)
     question = WordEncoder().embed(["unused days of holiday"])
