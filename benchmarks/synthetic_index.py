@@ -1,7 +1,7 @@
 """An index of any size, made of the sample handbook's sentences through the project's own build functions.
 
-A passage is some sentences drawn at random; its embedding is the mean of theirs, so that a question of the handbook
-finds near passages among thousands of others. Nothing is embedded, which would take hours.
+A chunk is some sentences drawn at random; its embedding is the mean of theirs, so that a question of the handbook
+finds near chunks among thousands of others. Nothing is embedded, which would take hours.
 """
 
 import hashlib
@@ -21,13 +21,13 @@ from src.retrieval.text_store import TextStore
 from src.retrieval.text_writer import create_text_store
 from src.retrieval.vector_store import create_vectors
 
-SENTENCES_A_CHUNK = 6
-CHUNKS_A_DOCUMENT = 20
+SENTENCES_PER_CHUNK = 6
+CHUNKS_PER_DOCUMENT = 20
 CACHE = Path(tempfile.gettempdir()) / "rag512-lab"
 
 
 def get_synthetic_index(chunks: int, index_dir: Path) -> Path:
-    """Return the folder of an index with so many chunks, made of the one in `index_dir` and kept for the next run."""
+    """Return the folder of an index of this size, made of the one in `index_dir` and kept for the next run."""
     manifest = Manifest.load(index_dir)
     folder = CACHE / f"index-{chunks}-{manifest.fingerprint}"
     if not folder.exists():
@@ -51,10 +51,10 @@ def _read_sentences(index_dir: Path) -> tuple[list[str], NDArray[np.int8]]:
 
 def _build(folder: Path, size: int, manifest: Manifest, texts: list[str], rows: NDArray[np.int8]) -> None:
     draw = random.Random(512)
-    picks = [draw.sample(range(len(texts)), SENTENCES_A_CHUNK) for _ in range(size)]
+    picks = [draw.sample(range(len(texts)), SENTENCES_PER_CHUNK) for _ in range(size)]
     documents, chunks = [], []
-    for number, start in enumerate(range(0, size, CHUNKS_A_DOCUMENT)):
-        part = picks[start : start + CHUNKS_A_DOCUMENT]
+    for number, start in enumerate(range(0, size, CHUNKS_PER_DOCUMENT)):
+        part = picks[start : start + CHUNKS_PER_DOCUMENT]
         document, parts = _make_document(number, [[texts[i] for i in pick] for pick in part])
         documents.append(document)
         chunks += parts

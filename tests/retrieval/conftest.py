@@ -10,7 +10,8 @@ from src.records import Chunk, Document
 from src.retrieval.text_store import TextStore
 from src.retrieval.text_writer import create_text_store
 from src.retrieval.vector_store import create_vectors
-from tests.retrieval.corpus import CHUNKS, DIMENSION, DOCUMENTS, WordEncoder, sentence_embeddings
+from tests.fakes import DIMENSION, WordEncoder, sentence_embeddings
+from tests.retrieval.corpus import CHUNKS, DOCUMENTS
 
 
 def build_index(directory: Path, documents: Sequence[Document], chunks: Sequence[Chunk]) -> None:

@@ -16,7 +16,7 @@ from src.records import Filters
 from src.retrieval.chroma_client import ChromaServer
 from src.retrieval.vector_store import VECTORS_DIR, VectorStore, create_vectors
 from tests.conftest import free_port, wait_until
-from tests.retrieval.corpus import WordEncoder
+from tests.fakes import WordEncoder
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def chroma_url(index_dir: Path) -> Iterator[str]:
             return False
 
     try:
-        wait_until(answers, 60, "the Chroma server")
+        wait_until(answers, "the Chroma server answers", 60)
         yield url
     finally:
         process.terminate()

@@ -9,7 +9,8 @@ from src.errors import IndexCorrupt, ServiceUnavailable
 from src.records import Document
 from src.retrieval.text_store import BLOCK_CHARS, DocumentEntry, TextStore
 from src.retrieval.text_writer import create_text_store
-from tests.retrieval.corpus import CHUNKS, DIMENSION, DOCUMENTS, make_chunk, sentence_embeddings
+from tests.fakes import DIMENSION, cut_chunk, sentence_embeddings
+from tests.retrieval.corpus import CHUNKS, DOCUMENTS
 
 
 def test_chunks_come_back_as_they_were_in_the_order_asked(passages: TextStore) -> None:
@@ -70,7 +71,7 @@ def test_long_text_is_whole_whatever_its_length(tmp_path: Path, length: int) -> 
     text = ("Grüße 🚂 a\0b " * (length // 10 + 1))[:length]
     documents = [Document(name, "T", text, "x", (0,)) for name in ("a.md", "b.md")]
     chunks = [
-        make_chunk(documents[1], n, start, min(start + 700, length)) for n, start in enumerate(range(0, length, 700))
+        cut_chunk(documents[1], n, start, min(start + 700, length)) for n, start in enumerate(range(0, length, 700))
     ]
     create_text_store(tmp_path / "s.sqlite3", documents, ((c, sentence_embeddings(c)) for c in chunks))
     store = TextStore.open(tmp_path / "s.sqlite3")

@@ -18,7 +18,8 @@ from src.errors import IndexCorrupt, ServiceUnavailable
 from src.records import Filters
 from src.retrieval.vector_store import COLLECTION, VECTORS_DIR, VectorStore, _translated, create_vectors, store_format
 from tests.conftest import ROOT
-from tests.retrieval.corpus import CHUNKS, DIMENSION, WordEncoder
+from tests.fakes import DIMENSION, WordEncoder
+from tests.retrieval.corpus import CHUNKS
 
 
 @pytest.fixture(autouse=True)
