@@ -146,6 +146,8 @@ def load_services(config: Config, memory: MemoryManager) -> None:
     """Build everything and search once, so that the first question finds all of it warm."""
     share_heap()
     get_rag_pipeline(config)
+    if not memory.has_room_for_model:
+        return
     with memory.measure("embedding model"):
         get_embedding_service(config)
     with memory.measure("vectors"):
