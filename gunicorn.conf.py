@@ -11,13 +11,14 @@ from src.memory.worker_recycling import get_recycling
 try:
     settings = Config.from_env()
 except ConfigError as exc:
-    sys.exit(f"rag512 cannot start: {exc}")
+    sys.exit(f"The server cannot start: {exc}")
 
 # This project's log lines in gunicorn's format; gunicorn sets up only its own loggers.
 log = logging.getLogger("src")
 if not log.handlers:
     handler = logging.StreamHandler()
-    form = "[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s"
+    name = settings.app_name.replace("%", "%%")
+    form = f"[%(asctime)s] [%(process)d] [%(levelname)s] {name}: %(message)s"
     handler.setFormatter(logging.Formatter(form, "%Y-%m-%d %H:%M:%S %z"))
     log.addHandler(handler)
 log.setLevel(settings.log_level)

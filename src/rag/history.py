@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from src.rag.words import question_stems
 from src.records import Turn
+from src.retrieval.analyzer import question_stems
 
 # About 1,000 tokens of English.
 MAX_HISTORY_CHARS = 4000

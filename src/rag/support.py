@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 
 from src.rag.citations import remove_markers
-from src.rag.words import content_stems
 from src.records import Hit
+from src.retrieval.analyzer import content_stems
 
 # On 661 sentences that people wrote from a passage (clapnq_dev), at 0.5: 99.8 % of them are above it with their own
 # passage, 88.8 % below it with the most similar other one. All of their 171 numbers are in the passage.

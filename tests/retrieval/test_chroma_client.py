@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import requests
 
-from src.artifacts import CHROMA_DIR, Manifest
+from src.artifacts import Manifest
 from src.errors import IndexCorrupt, ServiceUnavailable
 from src.records import Filters
-from src.retrieval.chroma_client import ChromaServer, create_vector_store
-from src.retrieval.vector_store import VectorStore
+from src.retrieval.chroma_client import ChromaServer
+from src.retrieval.vector_store import VECTORS_DIR, VectorStore, create_vectors
 from tests.conftest import free_port, wait_until
-from tests.retrieval.corpus import WordEncoder
+from tests.fakes import WordEncoder
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def chroma_url(index_dir: Path) -> Iterator[str]:
     port = free_port()
     command = Path(sys.executable).with_name("chroma")
     process = subprocess.Popen(
-        [command, "run", "--path", index_dir / CHROMA_DIR, "--port", str(port)],
+        [command, "run", "--path", index_dir / VECTORS_DIR, "--port", str(port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -37,7 +37,7 @@ def chroma_url(index_dir: Path) -> Iterator[str]:
             return False
 
     try:
-        wait_until(answers, 60, "the Chroma server")
+        wait_until(answers, "the Chroma server answers", 60)
         yield url
     finally:
         process.terminate()
@@ -74,5 +74,5 @@ def test_environment_does_not_reach_chroma(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MIGRATIONS", "validate")
     monkeypatch.setenv("PERSIST_DIRECTORY", str(tmp_path / "elsewhere"))
-    create_vector_store(tmp_path / "store", ["a#0"], ["a"], np.eye(1, 8, dtype=np.float32))
+    create_vectors(tmp_path, ["a#0"], ["a"], np.eye(1, 8, dtype=np.float32))
     assert not (tmp_path / "elsewhere").exists()

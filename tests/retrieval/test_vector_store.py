@@ -13,13 +13,13 @@ import chromadb.errors
 import numpy as np
 import pytest
 
-from src.artifacts import CHROMA_DIR, COLLECTION, Manifest, sha256_of
+from src.artifacts import Manifest, sha256_of
 from src.errors import IndexCorrupt, ServiceUnavailable
 from src.records import Filters
-from src.retrieval.chroma_client import create_vector_store
-from src.retrieval.vector_store import VectorStore, _translated
+from src.retrieval.vector_store import COLLECTION, VECTORS_DIR, VectorStore, _translated, create_vectors, store_format
 from tests.conftest import ROOT
-from tests.retrieval.corpus import CHUNKS, DIMENSION, WordEncoder
+from tests.fakes import DIMENSION, WordEncoder
+from tests.retrieval.corpus import CHUNKS
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +75,12 @@ def test_copies_of_dead_processes_are_removed(index_dir: Path, manifest: Manifes
     (scratch_root / f"rag512-{os.getppid()}-x").mkdir()
     VectorStore.open(index_dir, manifest).close()
     assert [path.name for path in scratch_root.iterdir()] == [f"rag512-{os.getppid()}-x"]
+
+
+def test_store_format_is_one_for_versions_that_read_each_others_stores() -> None:
+    """1.3.0, 1.5.0 and 1.5.4 were tried on a store of 1.5.9; 1.1.0 crashes on it, and what comes next is not known."""
+    assert {store_format(version) for version in ("1.3.0", "1.5.0", "1.5.4", "1.5.9", None)} == {store_format("1.4.1")}
+    assert len({store_format(version) for version in ("1.5.9", "1.1.0", "1.0.15", "1.6.0", "2.0.0")}) == 5
 
 
 @pytest.mark.parametrize("damage", ["chroma.sqlite3", "index_metadata.pickle"])
@@ -136,7 +142,7 @@ def test_small_collections_are_served(tmp_path: Path, manifest: Manifest, count:
     import dataclasses
 
     rows = np.eye(count, DIMENSION, dtype=np.float32)
-    create_vector_store(tmp_path / "chroma_db", [f"a#{n}" for n in range(count)], ["a"] * count, rows)
+    create_vectors(tmp_path, [f"a#{n}" for n in range(count)], ["a"] * count, rows)
     store = VectorStore.open(tmp_path, dataclasses.replace(manifest, chunks=count))
     assert store.search(rows[-1], 1, Filters())[0].chunk_id == f"a#{count - 1}"
     store.close()
@@ -146,7 +152,7 @@ def test_engine_and_public_client_agree(
     index_dir: Path, manifest: Manifest, scratch_root: Path, tmp_path: Path
 ) -> None:
     """The engine is asked directly; a Chroma that changes it must fail here."""
-    shutil.copytree(index_dir / CHROMA_DIR, tmp_path / "copy")
+    shutil.copytree(index_dir / VECTORS_DIR, tmp_path / "copy")
     collection = chromadb.PersistentClient(str(tmp_path / "copy")).get_collection(COLLECTION, embedding_function=None)
     store = VectorStore.open(index_dir, manifest)
     question = WordEncoder().embed(["unused days of holiday"])
