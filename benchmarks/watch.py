@@ -63,8 +63,8 @@ def sparkline(values: list[float]) -> str:
 def _processes(report: Mapping[str, Any]) -> Table:
     table = Table("process", "pid", "RSS MB", "PSS MB", "VMS MB", "threads")
     for item in report["processes"]:
-        figures = (item["rss_mb"], item["pss_mb"] or "-", item["vms_mb"], item["threads"])
-        table.add_row(item["role"], str(item["pid"]), *map(str, figures))
+        sizes = (item["rss_mb"], item["pss_mb"] or "-", item["vms_mb"], item["threads"])
+        table.add_row(item["role"], str(item["pid"]), *map(str, sizes))
     return table
 
 

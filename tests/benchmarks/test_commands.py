@@ -10,9 +10,16 @@ import pytest
 from benchmarks.cgroup_box import Box, BoxUnavailable
 from benchmarks.load import measure_load
 from benchmarks.soak import measure_soak
-from tests.conftest import ROOT
+from tests.conftest import ROOT, corpus_places
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the lab reads /proc")
+
+
+@pytest.fixture(autouse=True)
+def corpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure the server over the tests' own corpus, not over whatever lies in `data/`."""
+    for name, value in corpus_places().items():
+        monkeypatch.setenv(name, value)
 
 
 def run(*arguments: str) -> list[dict[str, Any]]:
@@ -24,7 +31,7 @@ def run(*arguments: str) -> list[dict[str, Any]]:
 
 
 def test_imports_tells_what_each_module_costs() -> None:
-    """A module with many parts costs more than one with few; one that is not installed has no figures."""
+    """A module with many parts costs more than one with few; one that is not installed has no numbers."""
     flask, colour, missing = run("imports", "flask", "colorsys", "no_such_module")
     assert flask["module"] == "flask"
     assert flask["anonymous_mb"] > 2 > colour["anonymous_mb"]

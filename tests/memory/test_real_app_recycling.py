@@ -1,14 +1,10 @@
-"""The real app with the committed index is replaced under load as the toy is."""
+"""The real app is replaced under load as the toy is."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.memory.gunicorn_server import REPOSITORY, GunicornServer, Load, kill, wait_until
-
-pytestmark = pytest.mark.skipif(
-    not (REPOSITORY / "data/index/manifest.json").is_file(), reason="no index is built: ./run.sh build"
-)
+from tests.memory.gunicorn_server import GunicornServer, Load, kill, wait_until
 
 
 def test_handovers_of_the_real_app_fail_no_chat(tmp_path: Path) -> None:

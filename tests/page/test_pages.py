@@ -1,5 +1,6 @@
 """The pages over HTTP: who gets HTML, what is cached, that text stays text, that the API page works."""
 
+import os
 import re
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.conftest import ROOT, Server, serve
+from tests.conftest import ROOT, Server, build, corpus_places, serve
 from tests.page.conftest import ask, last_exchange, open_chat
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -76,14 +77,15 @@ from src.app_factory import create_app
 from src.config import Config
 from src.readiness import Readiness
 Readiness.start = lambda self: None
-client = create_app(Config.from_env({})).test_client()
+client = create_app(Config.from_env()).test_client()
 heavy = {"numpy", "onnxruntime", "tokenizers", "chromadb", "requests"}
 lists = ("/documents", "/documents?q=leave", "/documents/people/annual-leave.md", "/suggestions")
 for path in ("/", "/memory", "/docs", "/assets/0/chat.js", *lists):
     assert client.get(path, headers={"Accept": "text/html"}).status_code == 200, path
 print(sorted(heavy & set(sys.modules)))
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    environment = {**os.environ, **corpus_places()}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
@@ -147,10 +149,7 @@ def hostile_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
     (folder / "documents").mkdir()
     (folder / "documents" / 'a "quoted" & <b>.md').write_text(HOSTILE)
     places = {"DOCUMENTS_DIR": str(folder / "documents"), "INDEX_DIR": str(folder / "index")}
-    subprocess.run(
-        [sys.executable, "build_embeddings.py"], cwd=ROOT, env={"PATH": "/usr/bin:/bin", **places}, check=True,
-        capture_output=True,
-    )  # fmt: skip
+    build(places)
     with serve(folder / "log", MAX_REQUESTS="0", **places) as running:
         yield running
 

@@ -36,9 +36,8 @@ def test_question_asked_during_a_cold_start_is_sent_when_ready(page: Page, tmp_p
     """Opening the page starts the load; the person asks at once and need not ask again."""
     (tmp_path / "app.py").write_text(GATED_APP)
     gate = tmp_path / "gate"
-    places = {"INDEX_DIR": str(ROOT / "data/index"), "MODEL_DIR": str(ROOT / "data/model")}
     arguments = ("-c", str(ROOT / "gunicorn.conf.py"))
-    with serve(tmp_path / "log", tmp_path, arguments, PYTHONPATH=str(ROOT), GATE=str(gate), **places) as server:
+    with serve(tmp_path / "log", tmp_path, arguments, PYTHONPATH=str(ROOT), GATE=str(gate)) as server:
         assert server.get("/ready").json()["phase"] == "cold"
         page.goto(server.url + "/")
         expect(page.locator("#status")).to_contain_text("The service is waking up: loading the texts …")
