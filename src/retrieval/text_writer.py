@@ -50,26 +50,27 @@ class TextWriter:
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN; {_SCHEMA}")
         self.texts = TextStore(self._connection, path)
-        self._chunk_rows: dict[str, int] = {}
         self._documents = self._blocks = 0
         self._words: Counter[str] = Counter()
 
     def add_document(self, document: Document, chunks: Iterable[Chunk]) -> None:
         """Add a document and its chunks."""
-        self._documents = number = self._documents + 1
+        self._documents += 1
         text = document.text
         blocks = [text[at : at + BLOCK_CHARS] for at in range(0, len(text), BLOCK_CHARS)]
         about = (document.path, document.title, document.sha256, _to_json(document.page_starts), len(text))
-        self._connection.execute("INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?)", (number, *about, self._blocks))
+        self._connection.execute(
+            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?)", (self._documents, *about, self._blocks)
+        )
         self._connection.executemany("INSERT INTO blocks VALUES (?, ?)", enumerate(blocks, start=self._blocks))
         self._blocks += len(blocks)
         for chunk in chunks:
-            self._add_chunk(number, chunk)
+            self._add_chunk(self._documents, chunk)
 
     def add_sentence_embeddings(self, chunk_id: str, rows: NDArray[np.int8]) -> None:
         """Add those of one chunk: (sentences, dimension), 127 times the unit-norm rows, rounded."""
         self._connection.execute(
-            "INSERT INTO sentence_embeddings VALUES (?, ?)", (self._chunk_rows[chunk_id], rows.tobytes())
+            "INSERT INTO sentence_embeddings SELECT id, ? FROM chunks WHERE chunk_id = ?", (rows.tobytes(), chunk_id)
         )
 
     def finish(self) -> None:
@@ -84,12 +85,10 @@ class TextWriter:
         self._connection.close()
 
     def _add_chunk(self, document: int, chunk: Chunk) -> None:
-        row = self._chunk_rows[chunk.chunk_id] = len(self._chunk_rows) + 1
         place = (document, chunk.section, chunk.page, chunk.start, chunk.end)
-        self._connection.execute(
-            "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (row, chunk.chunk_id, *place, _to_json(chunk.sentences)),
-        )
+        row = self._connection.execute(
+            "INSERT INTO chunks VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)", (chunk.chunk_id, *place, _to_json(chunk.sentences))
+        ).lastrowid
         fields = (chunk.title, chunk.section, chunk.text)
         self._connection.execute(
             "INSERT INTO passages (rowid, title, section, text) VALUES (?, ?, ?, ?)", (row, *fields)
