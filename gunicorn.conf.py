@@ -5,6 +5,7 @@ import sys
 
 from src.config import Config
 from src.errors import ConfigError
+from src.memory.memory_probe import MemoryProbe
 from src.memory.worker_recycling import get_recycling
 
 try:
@@ -21,7 +22,8 @@ if not log.handlers:
     log.addHandler(handler)
 log.setLevel(settings.log_level)
 
-recycling = get_recycling(settings.max_requests, settings.max_requests_jitter, settings.memory_limit_mb)
+recycling = get_recycling()
+recycling.configure(settings.max_requests, settings.max_requests_jitter, MemoryProbe(settings.memory_limit_mb))
 
 # A laptop is not open to its network; a host that must be passes --bind, as render.yaml does.
 bind = f"127.0.0.1:{settings.port}"

@@ -12,7 +12,7 @@ from src.records import Hit, RetrievalKind
 from src.retrieval.index import Index
 
 MEASURES = {"ndcg@10": nDCG @ 10, "mrr": RR, "hit@5": Success @ 5, "recall@20": R @ 20}
-PASSAGES_A_QUESTION = 60  # enough for 20 different documents
+HITS_PER_QUESTION = 60  # enough for 20 different documents
 KINDS: tuple[RetrievalKind, ...] = get_args(RetrievalKind)
 
 
@@ -22,7 +22,7 @@ def measure_retrieval(index: Index, questions: Sequence[Question], kind: Retriev
     run: dict[str, dict[str, float]] = {}
     for question in asked:
         query = add_context(question.text, bound_history(question.history))
-        hits = index.search(query, limit=PASSAGES_A_QUESTION, kind=kind).hits
+        hits = index.search(query, limit=HITS_PER_QUESTION, kind=kind).hits
         run[question.question_id] = _first_ranks(question, hits)
     relevant = {
         question.question_id: {str(number): gold.grade for number, gold in enumerate(question.golds)}

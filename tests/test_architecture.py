@@ -31,7 +31,7 @@ WRAPPERS: dict[str, set[str]] = {
     "sentence_transformers": {"src/embedding"},
     "pebble": {"src/ingestion/parser_process.py"},
     "requests": {"src/rag"},
-    "limits": {"src/web/security.py"},
+    "limits": {"src/web/access.py"},
 }
 
 

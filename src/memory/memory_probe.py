@@ -1,4 +1,4 @@
-"""Asks how much memory the service is charged, and how much it may have.
+"""Reads how much memory the service is charged, and how much it may have.
 
 Inside a container whose limit binds, that is what the container is charged. Where no cgroup limit is set, or only one
 above `MEMORY_LIMIT_MB` (a developer's container, full of other programs), it is the PSS of this server's processes.
@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Literal
 
 from src.memory.cgroup import Cgroup
-from src.memory.process_tree import MB, PROC, ProcessMemory, read_own_memory_mb, read_processes, read_tree_mb
+from src.memory.process_memory import MB, PROC, OwnMemory, ProcessMemory, read_own_memory, read_processes, read_tree_mb
 
 Source = Literal["cgroup2", "cgroup1", "pss", "rss"]
 
@@ -68,6 +68,10 @@ class MemoryProbe:
                 return MemoryReading(charged / MB, self._cgroup.limit_bytes / MB, self._cgroup.version)
         return self._read_tree(is_fresh)
 
+    def own(self) -> OwnMemory:
+        """Read the memory of this process; microseconds."""
+        return read_own_memory(self._proc)
+
     def processes(self) -> tuple[ProcessMemory, ...]:
         """Read every process of this server; milliseconds, so for reports only."""
         return read_processes(self._proc)
@@ -75,9 +79,8 @@ class MemoryProbe:
     def describe(self) -> str:
         """Put this process and the charge, read anew, into the words of a log line."""
         reading = self.read(is_fresh=True)
-        rss_mb, _ = read_own_memory_mb(self._proc)
         return (
-            f"RSS={rss_mb:.1f} MB, charged={reading.charged_mb:.1f} MB of {reading.limit_mb:.0f} MB "
+            f"RSS={self.own().rss_mb:.1f} MB, charged={reading.charged_mb:.1f} MB of {reading.limit_mb:.0f} MB "
             f"({reading.percent:.1f}%)"
         )
 

@@ -12,7 +12,7 @@ from evals.datasets import Gold, load_set
 from src.artifacts import LEXICAL_FILE
 from src.records import Chunk
 from src.retrieval.text_store import TextStore
-from tests.conftest import ROOT
+from tests.conftest import ROOT, of_the_sample
 
 
 def write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
@@ -88,6 +88,7 @@ def test_sample_does_not_depend_on_the_order_of_the_lines(tmp_path: Path) -> Non
     assert len(samples[0]) == 3
 
 
+@of_the_sample
 def test_every_gold_quote_of_the_handbook_is_in_one_passage_of_the_index() -> None:
     """Or the question could not be answered right: the questions and `data/index` belong together."""
     questions = load_set(HANDBOOK).questions

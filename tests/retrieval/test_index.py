@@ -1,17 +1,20 @@
 """Both searches together, on a real index."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from src.artifacts import Manifest
 from src.records import Document, Filters
-from src.retrieval.index import Index, open_index
-from tests.retrieval.conftest import build_index
-from tests.retrieval.corpus import CHUNKS, DOCUMENTS, WordEncoder, make_chunk
+from src.retrieval.index import CacheStats, Index, open_index
+from tests.fakes import WordEncoder, cut_chunk
+from tests.retrieval.conftest import build_index, make_manifest
+from tests.retrieval.corpus import CHUNKS, DOCUMENTS
 
 
 @pytest.fixture
@@ -41,6 +44,50 @@ def test_lexical_asks_for_neither_model_nor_vectors(index_dir: Path, manifest: M
     assert (found.kind, found.relevance, found.embed_ms) == ("lexical", None, 0.0)
 
 
+def test_question_asked_again_is_neither_embedded_nor_searched(index_dir: Path, manifest: Manifest) -> None:
+    """The remembered result is the same but for its times; a cache that was cleared searches again."""
+    embedded: list[str] = []
+
+    class CountingEncoder(WordEncoder):
+        def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            embedded.extend(texts)
+            return super().embed(texts)
+
+    with closing(open_index(index_dir, manifest=manifest, get_encoder=CountingEncoder)) as index:
+        first, again = (index.search("reimbursed days", limit=3) for _ in range(2))
+        assert embedded == ["reimbursed days"]
+        assert replace(again, embed_ms=first.embed_ms, retrieve_ms=first.retrieve_ms) == first
+        assert again.embed_ms + again.retrieve_ms < first.embed_ms + first.retrieve_ms
+        assert index.cache_stats() == CacheStats(hits=1, misses=1, entries=1)
+        index.clear_cache()
+        index.search("reimbursed days", limit=3)
+        assert embedded == ["reimbursed days"] * 2
+
+
+def test_other_search_for_the_same_question_is_another(index: Index) -> None:
+    """Limit, page, filters and kind are of the question, so none answers for another."""
+    searches = (
+        {"limit": 1},
+        {"limit": 2},
+        {"limit": 1, "offset": 1},
+        {"limit": 1, "filters": Filters(("server.md",))},
+        {"limit": 1, "kind": "lexical"},
+    )
+    found = [index.search("reimbursed days", **options).hits for options in searches]  # type: ignore[arg-type]
+    assert len(set(found)) == len(searches)
+
+
+def test_index_without_an_encoder_searches_by_words_only(index_dir: Path, manifest: Manifest) -> None:
+    """Enough to look at what an index holds; a search by meaning says what is missing."""
+    with closing(open_index(index_dir, manifest=manifest)) as index:
+        assert (
+            index.search("max_requests", limit=1, kind="lexical").hits[0].chunk
+            == index.texts.get_chunks(["server.md#0"])[0]
+        )
+        with pytest.raises(LookupError, match="without an encoder"):
+            index.search("max_requests", limit=1)
+
+
 def test_pages_are_cut_from_one_ranking(index: Index) -> None:
     """Pages side by side are the whole."""
     whole = index.search("reimbursed days", limit=10)
@@ -57,11 +104,11 @@ def test_filters_hold_for_every_kind(index: Index, kind: str) -> None:
     assert [hit.chunk.document for hit in found.hits] == ["on-call.md"]
 
 
-def test_copy_of_a_document_is_found_once(tmp_path: Path, manifest: Manifest) -> None:
+def test_copy_of_a_document_is_found_once(tmp_path: Path) -> None:
     """The place in the list that it would take goes to another passage; asked for by its name, it is found."""
     copy = replace(DOCUMENTS[0], path="old/leave.md")
-    build_index(tmp_path, [*DOCUMENTS, copy], [*CHUNKS, make_chunk(copy)])
-    opened = open_index(tmp_path, manifest=replace(manifest, chunks=5), get_encoder=WordEncoder)
+    build_index(tmp_path, [*DOCUMENTS, copy], [*CHUNKS, cut_chunk(copy)])
+    opened = open_index(tmp_path, manifest=make_manifest(5), get_encoder=WordEncoder)
     with closing(opened) as index:
         found = index.search("unused days of holiday", limit=5)
         named = index.search("unused days of holiday", limit=5, filters=Filters(("old/leave.md",)))
@@ -71,13 +118,13 @@ def test_copy_of_a_document_is_found_once(tmp_path: Path, manifest: Manifest) ->
     assert [hit.chunk.document for hit in named.hits] == ["old/leave.md"]
 
 
-def test_passages_of_a_section_are_joined_for_an_answer(tmp_path: Path, manifest: Manifest) -> None:
+def test_adjacent_chunks_are_joined_for_an_answer(tmp_path: Path) -> None:
     """Joined, the document's text runs on, and each sentence has its cosine; a list of passages shows them as cut."""
     text = "Unused holiday lapses. It lapses in March.\n\nMarch is the end of the holiday year. Ask for more holiday."
     document = Document("leave.md", "Leave", text, "0" * 64)
     cut = text.index("\n\n")
-    build_index(tmp_path, [document], [make_chunk(document, 0, 0, cut), make_chunk(document, 1, cut + 2)])
-    opened = open_index(tmp_path, manifest=replace(manifest, chunks=2), get_encoder=WordEncoder)
+    build_index(tmp_path, [document], [cut_chunk(document, 0, 0, cut), cut_chunk(document, 1, cut + 2)])
+    opened = open_index(tmp_path, manifest=make_manifest(2), get_encoder=WordEncoder)
     with closing(opened) as index:
         apart = index.search("holiday in March", limit=2)
         joined = index.search("holiday in March", limit=2, joined=True)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from src.records import Document, Filters
 from src.retrieval.lexical_index import LexicalIndex
 from src.retrieval.text_store import TextStore
-from src.retrieval.text_writer import create_text_store
-from tests.retrieval.corpus import make_chunk, sentence_embeddings
+from tests.fakes import cut_chunk
+from tests.retrieval.corpus import write_texts
 
 EVERYTHING = Filters()
 
@@ -78,8 +78,8 @@ def test_rare_word_outweighs_common_and_short_passage_outweighs_long(tmp_path: P
     """What BM25 is for: rarity and length."""
     texts = ["apple", "apple " + "filler " * 40, "cherry", *(["plum filler"] * 7)]
     documents = [Document(f"{n}.md", "", text, "x") for n, text in enumerate(texts)]
-    chunks = [make_chunk(document) for document in documents]
-    create_text_store(tmp_path / "s", documents, ((chunk, sentence_embeddings(chunk)) for chunk in chunks))
+    chunks = [cut_chunk(document) for document in documents]
+    write_texts(tmp_path / "s", documents, chunks)
     store = TextStore.open(tmp_path / "s")
     index = LexicalIndex(store)
     assert documents_of(index, "apple") == ["0.md", "1.md"]

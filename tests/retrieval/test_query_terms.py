@@ -20,8 +20,8 @@ from src.retrieval.query_terms import (
     find_similar_words,
 )
 from src.retrieval.text_store import TextStore
-from src.retrieval.text_writer import create_text_store
-from tests.retrieval.corpus import make_chunk, sentence_embeddings
+from tests.fakes import cut_chunk
+from tests.retrieval.corpus import write_texts
 
 CHUNKS = 10_000
 PARAGRAPH = [Term(f"word{number}", 1, 50 * number) for number in range(1, 100)]
@@ -75,8 +75,8 @@ def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TextStore
     topics = [rng.sample(words[100:], 30) for _ in range(30)]
     texts = [" ".join(rng.choices(words, weights, k=30) + rng.choices(topics[n % 30], k=30)) for n in range(300)]
     documents = [Document(f"{number}.md", "", text, "x") for number, text in enumerate(texts)]
-    chunks = [make_chunk(document) for document in documents]
-    create_text_store(tmp_path / "s", documents, ((chunk, sentence_embeddings(chunk)) for chunk in chunks))
+    chunks = [cut_chunk(document) for document in documents]
+    write_texts(tmp_path / "s", documents, chunks)
     store = TextStore.open(tmp_path / "s")
     yield store
     store.close()
@@ -117,8 +117,8 @@ def test_similar_words_are_what_difflib_finds_among_all(tmp_path: Path) -> None:
     # Few letters, so that many words are alike.
     words = sorted({"b" + "".join(rng.choices("aeinrst", k=rng.randint(5, 9))) for _ in range(600)})
     document = Document("words.md", "", " ".join(words), "x")
-    chunk = make_chunk(document)
-    create_text_store(tmp_path / "s", [document], [(chunk, sentence_embeddings(chunk))])
+    chunk = cut_chunk(document)
+    write_texts(tmp_path / "s", [document], [chunk])
     store = TextStore.open(tmp_path / "s")
     found = 0
     for word in words[::10]:

@@ -8,8 +8,8 @@ import pytest
 from src.errors import IndexCorrupt, ServiceUnavailable
 from src.records import Document
 from src.retrieval.text_store import BLOCK_CHARS, DocumentEntry, TextStore
-from src.retrieval.text_writer import create_text_store
-from tests.retrieval.corpus import CHUNKS, DIMENSION, DOCUMENTS, make_chunk, sentence_embeddings
+from tests.fakes import DIMENSION, cut_chunk, sentence_embeddings
+from tests.retrieval.corpus import CHUNKS, DOCUMENTS, write_texts
 
 
 def test_chunks_come_back_as_they_were_in_the_order_asked(passages: TextStore) -> None:
@@ -54,7 +54,7 @@ def test_sentence_embeddings_of_many_come_in_the_order_asked(tmp_path: Path) -> 
     """Those without sentences, and those that are not there, are left out."""
     rows = {chunk.chunk_id: sentence_embeddings(chunk) for chunk in CHUNKS}
     rows[CHUNKS[2].chunk_id] = np.zeros((0, DIMENSION), np.int8)
-    create_text_store(tmp_path / "s", DOCUMENTS, ((chunk, rows[chunk.chunk_id]) for chunk in CHUNKS))
+    write_texts(tmp_path / "s", DOCUMENTS, CHUNKS, lambda chunk: rows[chunk.chunk_id])
     store = TextStore.open(tmp_path / "s")
     asked = [CHUNKS[n].chunk_id for n in (3, 2, 0)]
     found = store.get_sentences_of([*asked, "nobody.md#7"], DIMENSION)
@@ -70,9 +70,9 @@ def test_long_text_is_whole_whatever_its_length(tmp_path: Path, length: int) -> 
     text = ("Grüße 🚂 a\0b " * (length // 10 + 1))[:length]
     documents = [Document(name, "T", text, "x", (0,)) for name in ("a.md", "b.md")]
     chunks = [
-        make_chunk(documents[1], n, start, min(start + 700, length)) for n, start in enumerate(range(0, length, 700))
+        cut_chunk(documents[1], n, start, min(start + 700, length)) for n, start in enumerate(range(0, length, 700))
     ]
-    create_text_store(tmp_path / "s.sqlite3", documents, ((c, sentence_embeddings(c)) for c in chunks))
+    write_texts(tmp_path / "s.sqlite3", documents, chunks)
     store = TextStore.open(tmp_path / "s.sqlite3")
     assert [store.get_document(document.path) for document in documents] == documents
     assert store.get_chunks_of("b.md") == chunks
@@ -82,7 +82,7 @@ def test_long_text_is_whole_whatever_its_length(tmp_path: Path, length: int) -> 
 def test_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     """A rebuild of unchanged documents changes nothing that git would see."""
     for name in ("one", "two"):
-        create_text_store(tmp_path / name, DOCUMENTS, ((c, sentence_embeddings(c)) for c in CHUNKS))
+        write_texts(tmp_path / name, DOCUMENTS, CHUNKS)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 

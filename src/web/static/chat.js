@@ -4,7 +4,7 @@ import { asPlainText, showRemarks, showText, sourcesList } from "./answer.js";
 import { askStreaming, getJson, keepKey, Problem } from "./api.js";
 import { clean, historyOf, loadExchanges, saveExchanges } from "./conversation.js";
 import { byId, copyText, el } from "./dom.js";
-import { openSource } from "./reader.js";
+import { openSource } from "./source_panel.js";
 import { Readiness } from "./readiness.js";
 
 const MAX_WAITS = 10;

@@ -1,4 +1,4 @@
-"""The arithmetic of the lab, and how its results are printed: a table for people, JSON for machines."""
+"""The arithmetic of the lab, and how its records are printed: a table for people, JSON for programs."""
 
 import json
 import math

@@ -1,15 +1,33 @@
-"""Who may call what, how often, and what every response carries."""
+"""Who may call a route, how often, and what every response carries."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import yaml
+from flask import Flask
 from flask.testing import FlaskClient
 
 from src.app_factory import create_app
 from src.config import Config
+from src.web.access import Access, access_of
+from tests.conftest import ROOT
 
 CONFIG = Config.from_env({})
+
+
+def routes_of(app: Flask) -> list[tuple[str, str, Access]]:
+    """Method, rule and access of every route."""
+    return [
+        (method, rule.rule, access_of(app.view_functions[rule.endpoint]))
+        for rule in app.url_map.iter_rules()
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+    ]
+
+
+def address_of(rule: str) -> str:
+    return re.sub(r"<[^>]+>", "x", rule)
 
 
 def client_of(**changes: Any) -> FlaskClient:
@@ -20,20 +38,45 @@ def client_of(**changes: Any) -> FlaskClient:
 @pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic a2V5"}])
 def test_key_is_asked_for_where_one_is_set(path: str, header: dict[str, str]) -> None:
     """Without the key: 401 that says how to send it."""
-    response = client_of(api_key="key").get(path, headers=header)
+    response = client_of(api_key=("key", "other")).get(path, headers=header)
     assert response.status_code == 401
     assert "Authorization: Bearer" in response.get_json()["error"]["message"]
 
 
+def test_route_is_keyed_and_limited_unless_it_says_otherwise() -> None:
+    """Every route of the map, and a new one that says nothing: only those declared public answer without a key."""
+    app = create_app(replace(CONFIG, api_key=("key",), admin_token="admin", rate_limit="1 per hour"))
+    app.add_url_rule("/new", "new", lambda: "open")
+    routes = routes_of(app)
+    assert ("GET", "/new", Access.KEYED) in routes
+    for number, (method, rule, access) in enumerate(routes):
+        client = {"REMOTE_ADDR": f"10.0.0.{number}"}
+        first = app.test_client().open(address_of(rule), method=method, environ_base=client)
+        second = app.test_client().open(address_of(rule), method=method, environ_base=client)
+        is_open = (first.status_code != 401, second.status_code != 429)
+        assert is_open == ((True, True) if access is Access.PUBLIC else (False, False)), rule
+
+
+def test_description_says_who_may_call() -> None:
+    """`security` of each operation is what its route is declared with."""
+    words = {Access.PUBLIC: [{}], Access.ADMIN: [{"admin": []}], Access.KEYED: None}
+    paths = yaml.safe_load((ROOT / "src" / "web" / "openapi.yaml").read_text())["paths"]
+    for method, rule, access in routes_of(create_app(CONFIG)):
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule)
+        if path in paths:
+            assert paths[path][method.lower()].get("security") == words[access], rule
+
+
 def test_key_opens_and_probes_need_none() -> None:
-    """With the key the route answers; /health never asks for it."""
-    client = client_of(api_key="key")
-    assert client.get("/v1/models", headers={"Authorization": "Bearer key"}).status_code == 200
+    """With any of the keys the route answers; /health never asks for one."""
+    client = client_of(api_key=("key", "other"))
+    for key in ("key", "other"):
+        assert client.get("/v1/models", headers={"Authorization": f"Bearer {key}"}).status_code == 200
     assert client.get("/health").status_code == 200
 
 
 def test_more_than_the_rate_is_429_with_a_time_to_come_back() -> None:
-    """Each client address has its own count; probes have none."""
+    """Each client address has its own count; what is public is not counted."""
     client = client_of(rate_limit="2 per minute")
     statuses = [client.post("/chat", json={}).status_code for _ in range(3)]
     assert statuses == [400, 400, 429]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.figures import as_json, as_table, percentile, slope
+from benchmarks.tables import as_json, as_table, percentile, slope
 
 
 @pytest.mark.parametrize(("percent", "expected"), [(50, 20), (30, 20), (40, 20), (5, 15), (100, 50)])
@@ -48,7 +48,7 @@ def test_table_of_many_records_has_a_line_for_each() -> None:
     )  # fmt: skip
 
 
-def test_table_of_one_record_has_a_line_for_each_figure() -> None:
+def test_table_of_one_record_has_a_line_for_each_number() -> None:
     """More names than records: the table is turned."""
     assert as_table([{"server": "a", "mb": 2.0, "pids": 3}]) == "server     a\nmb      2.00\npids       3"
 

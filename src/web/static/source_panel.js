@@ -5,7 +5,7 @@ import { placeOf } from "./answer.js";
 import { byId } from "./dom.js";
 
 const WIDE = matchMedia("(min-width: 62rem)");
-const dialog = byId("reader");
+const dialog = byId("source-panel");
 let opener = null;
 let loading = null;
 
@@ -13,18 +13,18 @@ export async function openSource(source, url, button) {
   opener = button;
   loading?.abort();
   const { signal } = (loading = new AbortController());
-  byId("reader-title").textContent = source.title;
-  byId("reader-place").textContent = placeOf({ ...source, title: source.document });
-  byId("reader-link").href = url;
-  byId("reader-text").textContent = "Opening the document …";
+  byId("source-title").textContent = source.title;
+  byId("source-place").textContent = placeOf({ ...source, title: source.document });
+  byId("source-link").href = url;
+  byId("source-text").textContent = "Opening the document …";
   if (!dialog.open) WIDE.matches ? dialog.show() : dialog.showModal();
   document.body.classList.add("reading");
-  byId("reader-close").focus();
+  byId("source-close").focus();
   try {
     const response = await request(url, { signal, headers: { Accept: "text/html" } });
     showDocument(await response.text());
   } catch (problem) {
-    if (problem.name !== "AbortError") byId("reader-text").textContent = `${problem.message} Close this and press the number again.`;
+    if (problem.name !== "AbortError") byId("source-text").textContent = `${problem.message} Close this and press the number again.`;
   }
 }
 
@@ -34,10 +34,10 @@ function showDocument(html) {
   const article = page.getElementById("document");
   for (const element of article.querySelectorAll("[id]")) if (element.id !== "marked") element.removeAttribute("id");
   article.removeAttribute("id");
-  byId("reader-text").replaceChildren(document.adoptNode(article));
+  byId("source-text").replaceChildren(document.adoptNode(article));
   const mark = byId("marked");
   if (!mark) return;
-  const area = byId("reader-text");
+  const area = byId("source-text");
   area.scrollTop += mark.getBoundingClientRect().top - area.getBoundingClientRect().top - area.clientHeight / 4;
 }
 
@@ -50,7 +50,7 @@ dialog.addEventListener("close", () => {
   document.body.classList.remove("reading");
   opener?.focus();
 });
-byId("reader-close").addEventListener("click", close);
+byId("source-close").addEventListener("click", close);
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && dialog.open) close();
 });
