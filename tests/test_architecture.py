@@ -29,6 +29,7 @@ WRAPPERS: dict[str, set[str]] = {
     "tokenizers": {"src/embedding", "src/ingestion/chunker.py"},
     "torch": {"src/embedding/export/onnx_export.py"},
     "sentence_transformers": {"src/embedding"},
+    "pebble": {"src/ingestion/parser_process.py"},
     "requests": {"src/rag"},
     "limits": {"src/web/access.py"},
 }
