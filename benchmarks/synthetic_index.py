@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from src.artifacts import LEXICAL_FILE, Manifest, measure_files
+from src.artifacts import LEXICAL_FILE, BuildResults, Manifest, measure_files
 from src.records import Chunk, Document
 from src.retrieval.text_store import TextStore
 from src.retrieval.text_writer import create_text_store
@@ -64,15 +64,12 @@ def _build(folder: Path, size: int, manifest: Manifest, texts: list[str], rows: 
     paths = [chunk.document for chunk in chunks]
     chunk_ids = [chunk.chunk_id for chunk in chunks]
     create_vectors(folder, chunk_ids, paths, embeddings)
-    replace(
-        manifest,
-        documents=len(documents),
-        chunks=size,
-        document_hashes={document.path: document.sha256 for document in documents},
-        embeddings_sha256=hashlib.sha256(embeddings.tobytes()).hexdigest(),
-        skipped={},
-        file_bytes=measure_files(folder),
-    ).save(folder)
+    spec = replace(
+        manifest.spec, document_hashes={document.path: document.sha256 for document in documents}, skipped={}
+    )
+    digest = hashlib.sha256(embeddings.tobytes()).hexdigest()
+    floor = manifest.results.relevance_floor
+    Manifest(spec, BuildResults(size, digest, floor, measure_files(folder))).save(folder)
 
 
 def _make_document(number: int, passages: list[list[str]]) -> tuple[Document, list[Chunk]]:

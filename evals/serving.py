@@ -5,20 +5,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
-from src.artifacts import TOKENIZER_FILE, ModelCard
+from src.artifacts import ModelCard
 from src.embedding.embedding_service import EmbeddingService
-from src.ingestion.chunker import Chunker
-from src.ingestion.corpus import Corpus
-from src.ingestion.index_builder import draft_manifest, write_index
-from src.ingestion.kept_embeddings import KeptEmbeddings
-from src.ingestion.parallel_encoder import ParallelEncoder
-from src.ingestion.reader_process import SplitDocument
+from src.ingestion.index_builder import write_index
 from src.rag.rag_pipeline import RAGPipeline
 from src.records import Document
 from src.retrieval.index import Index, open_index
@@ -61,7 +56,7 @@ def serve_index(index_dir: Path, model_dir: Path) -> Iterator[Served]:
     encoder: Any = SimpleNamespace(embed=lambda texts: remembered(texts[0]))
     with closing(open_index(index_dir, model_dir=model_dir, get_encoder=lambda: encoder)) as index:
         timed: Any = SimpleNamespace(search=stopwatch.wrap("search", index.search))
-        pipeline = RAGPipeline(timed, generator=None, relevance_floor=index.manifest.relevance_floor)
+        pipeline = RAGPipeline(timed, generator=None, relevance_floor=index.manifest.results.relevance_floor)
         pipeline.answer = stopwatch.wrap("answer", pipeline.answer)  # type: ignore[method-assign]
         yield Served(index, pipeline, stopwatch)
 
@@ -69,14 +64,9 @@ def serve_index(index_dir: Path, model_dir: Path) -> Iterator[Served]:
 @contextmanager
 def serve_documents(documents: Sequence[Document], model_dir: Path, cache_dir: Path) -> Iterator[Served]:
     """Build an index in a scratch folder by the project's own build and open it."""
-    card = ModelCard.load(model_dir)
-    chunker = Chunker(model_dir / TOKENIZER_FILE, card.max_tokens)
     cache_dir.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory() as folder, closing(Corpus(cache_dir)) as corpus:
-        for document in documents:
-            corpus.add(SplitDocument(document, tuple(chunker.split(document))))
-        with closing(KeptEmbeddings(cache_dir / f"embeddings-{card.fingerprint}.sqlite3")) as kept:
-            draft = draft_manifest(chunker.description, card, corpus)
-            write_index(Path(folder), corpus, draft, kept, cache(partial(ParallelEncoder, model_dir)))
+    kept_file = cache_dir / f"embeddings-{ModelCard.load(model_dir).fingerprint}.sqlite3"
+    with TemporaryDirectory() as folder:
+        write_index(Path(folder), documents, model_dir, kept_file)
         with serve_index(Path(folder), model_dir) as served:
             yield served

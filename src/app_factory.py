@@ -117,7 +117,7 @@ def get_rag_pipeline(config: Config) -> RAGPipeline:
     return RAGPipeline(
         get_index(config),
         generator=OpenAIChatGenerator.from_config(config) if config.llm_api_key else None,
-        relevance_floor=get_manifest(config).relevance_floor,
+        relevance_floor=get_manifest(config).results.relevance_floor,
     )
 
 

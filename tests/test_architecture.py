@@ -27,7 +27,7 @@ WRAPPERS: dict[str, set[str]] = {
     "chromadb_rust_bindings": {"src/retrieval/vector_store.py"},
     "onnxruntime": {"src/embedding"},
     "tokenizers": {"src/embedding", "src/ingestion/chunker.py"},
-    "torch": {"src/embedding/onnx_export.py"},
+    "torch": {"src/embedding/export/onnx_export.py"},
     "sentence_transformers": {"src/embedding"},
     "requests": {"src/rag"},
     "limits": {"src/web/access.py"},

@@ -11,8 +11,8 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from src.ingestion.loader import PLAIN_SUFFIXES
 from src.ingestion.outline import Heading, Outline
+from src.ingestion.parsers import PLAIN_SUFFIXES
 from src.ingestion.sentences import Span, find_markdown_sentences, find_plain_sentences, strip_span
 from src.records import Chunk, Document
 

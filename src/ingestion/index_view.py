@@ -13,25 +13,25 @@ EXCERPT_CHARS = 200
 
 
 def describe_index(index_dir: Path) -> str:
-    """Tell documents, passages, their lengths, the largest documents and the files left out, as lines of text."""
+    """Tell documents, chunks, their lengths, the largest documents and the files left out, as lines of text."""
     with closing(open_index(index_dir)) as index:
-        manifest = index.manifest
+        spec, results = index.manifest.spec, index.manifest.results
         lengths = [row[0] for row in index.texts.query('SELECT "end" - start AS n FROM chunks ORDER BY n')]
-        entries = index.texts.list_documents(manifest.documents, 0)[0]
+        entries = index.texts.list_documents(len(spec.document_hashes), 0)[0]
     largest = sorted(entries, key=lambda entry: -entry.characters)[:LARGEST]
-    bytes_by_name = sorted(manifest.file_bytes.items(), key=lambda item: -item[1])
+    bytes_by_name = sorted(results.file_bytes.items(), key=lambda item: -item[1])
     lines = [
-        f"Model        {manifest.model_name} ({manifest.dimension} dimensions)",
-        f"Splitter     {manifest.splitter}",
-        f"Documents    {manifest.documents:,} with {sum(entry.characters for entry in entries):,} characters",
-        f"Passages     {manifest.chunks:,}; characters: {_spread(lengths)}",
+        f"Model        {spec.model_name} ({spec.dimension} dimensions), embedded with {spec.encoder}",
+        f"Splitter     {spec.splitter}",
+        f"Documents    {len(entries):,} with {sum(entry.characters for entry in entries):,} characters",
+        f"Chunks       {results.chunks:,}; characters: {_spread(lengths)}",
         f"Files        {', '.join(f'{name} {size / 1e6:.1f} MB' for name, size in bytes_by_name if size >= 50_000)}",
         "Largest",
-        *(f"  {entry.characters:>9,} characters, {entry.chunks:>5,} passages  {entry.path}" for entry in largest),
+        *(f"  {entry.characters:>9,} characters, {entry.chunks:>5,} chunks  {entry.path}" for entry in largest),
     ]
     lines += [
-        f"Skipped      {len(manifest.skipped):,}",
-        *(f"  {path}: {why}" for path, why in manifest.skipped.items()),
+        f"Skipped      {len(spec.skipped):,}",
+        *(f"  {path}: {why}" for path, why in spec.skipped.items()),
     ]
     return "\n".join(lines)
 

@@ -110,8 +110,9 @@ class ChromaServer:
             )
             collection = client.get_collection(COLLECTION, embedding_function=None)
             count = collection.count()
-        if count != manifest.chunks:
-            raise IndexCorrupt(f"{url} holds {count} chunks, the manifest says {manifest.chunks}. {REBUILD}")
+        expected = manifest.results.chunks
+        if count != expected:
+            raise IndexCorrupt(f"{url} holds {count} chunks, the manifest says {expected}. {REBUILD}")
         return cls(collection, url)
 
     def search(self, embedding: NDArray[np.float32], limit: int, filters: Filters) -> list[ScoredId]:

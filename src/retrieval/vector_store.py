@@ -162,8 +162,9 @@ class VectorStore:
                 _copy_writable(source, scratch)
             store = cls(scratch, source)
             count = store.count()
-            if count != manifest.chunks:
-                raise IndexCorrupt(f"{source} holds {count} chunks, the manifest says {manifest.chunks}. {REBUILD}")
+            expected = manifest.results.chunks
+            if count != expected:
+                raise IndexCorrupt(f"{source} holds {count} chunks, the manifest says {expected}. {REBUILD}")
         except BaseException:
             shutil.rmtree(scratch, ignore_errors=True)
             raise

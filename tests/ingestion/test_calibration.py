@@ -43,7 +43,7 @@ def test_default_model_has_the_floor_that_was_measured(config: Config) -> None:
     """It rests on thousands of questions with known answers."""
     rename_model(config, DEFAULT_FLOOR_MODEL)
     build_index(config)
-    assert Manifest.load(config.index_dir).relevance_floor == DEFAULT_FLOOR
+    assert Manifest.load(config.index_dir).results.relevance_floor == DEFAULT_FLOOR
 
 
 def test_other_model_gets_a_floor_that_parts_related_from_unrelated(config: Config) -> None:
@@ -51,11 +51,11 @@ def test_other_model_gets_a_floor_that_parts_related_from_unrelated(config: Conf
     rename_model(config, "somebody/another-model")
     build_index(config)
     manifest = Manifest.load(config.index_dir)
-    assert manifest.relevance_floor is not None
-    assert manifest.relevance_floor != DEFAULT_FLOOR
+    assert manifest.results.relevance_floor is not None
+    assert manifest.results.relevance_floor != DEFAULT_FLOOR
     service = EmbeddingService.load(config.model_dir)
     index = open_index(config.index_dir, model_dir=config.model_dir, get_encoder=lambda: service)
-    pipeline = RAGPipeline(index, None, manifest.relevance_floor)
+    pipeline = RAGPipeline(index, None, manifest.results.relevance_floor)
 
     def is_answered(question: str) -> bool:
         return pipeline.answer(question, top_k=5, mode=MemoryMode.NORMAL).grounded

@@ -47,17 +47,17 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def test_built_index_holds_the_documents_and_finds_them(config: Config) -> None:
-    """Manifest, texts, sentence embeddings and vectors all tell of the same passages."""
+    """Manifest, texts, sentence embeddings and vectors all tell of the same chunks."""
     report = build_index(config)
     manifest = Manifest.load(config.index_dir)
     manifest.require_match(ModelCard.load(config.model_dir), store_format())
     assert (report.documents, report.chunks, report.sentences) == (2, 3, 5)
-    assert (manifest.documents, manifest.chunks, manifest.dimension) == (2, 3, 384)
-    assert manifest.document_hashes == {
+    assert (manifest.results.chunks, manifest.spec.dimension, manifest.spec.encoder) == (3, 384, "onnx")
+    assert manifest.spec.document_hashes == {
         "people/leave.md": hashlib.sha256(LEAVE.encode()).hexdigest(),
         "travel.md": hashlib.sha256(TRAVEL.encode()).hexdigest(),
     }
-    assert list(manifest.skipped) == ["picture.png"]
+    assert list(manifest.spec.skipped) == ["picture.png"]
 
     encoder = EmbeddingService.load(config.model_dir)
     passages = TextStore.open(config.index_dir / LEXICAL_FILE)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from src.artifacts import LEXICAL_FILE, Manifest
+from src.artifacts import LEXICAL_FILE, BuildResults, IndexSpec, Manifest
 from src.records import Chunk, Document
 from src.retrieval.text_store import TextStore
 from src.retrieval.text_writer import create_text_store
@@ -37,4 +37,5 @@ def passages(index_dir: Path) -> Iterator[TextStore]:
 
 @pytest.fixture
 def manifest() -> Manifest:
-    return Manifest(1, "words", "f", DIMENSION, "cosine", "s", "chroma 1.3", 4, len(CHUNKS), {}, "", None, {}, {})
+    spec = IndexSpec(2, "chroma 1.3", "words", "f", DIMENSION, "onnx", "s", {}, {}, "")
+    return Manifest(spec, BuildResults(len(CHUNKS), "", None, {}))

@@ -54,9 +54,9 @@ def _index(services: Services) -> tuple[dict[str, object] | None, str | None]:
     except ArtifactError as exc:
         return None, str(exc)
     return {
-        "documents": manifest.documents,
-        "chunks": manifest.chunks,
-        "model": manifest.model_name,
+        "documents": len(manifest.spec.document_hashes),
+        "chunks": manifest.results.chunks,
+        "model": manifest.spec.model_name,
         "fingerprint": manifest.fingerprint,
     }, None
 

@@ -1,4 +1,4 @@
-"""What every reader returns, and the two steps all of them share: decoding bytes and tidying text."""
+"""What every parser returns, and two steps that parsers share: to decode bytes and to tidy text."""
 
 import codecs
 import re
@@ -21,7 +21,7 @@ _FEWEST_PAIRS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Parsed:
     """A file as text.
 
     Args:
@@ -35,7 +35,7 @@ class Reading:
 
 
 def tidy(text: str) -> str:
-    """End lines with `\\n` and drop what no reader of a text can see."""
+    """End lines with `\\n` and drop what nobody can see."""
     return _CONTROLS.sub("", _LINE_ENDS.sub("\n", text))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from src.embedding.embedding_service import EmbeddingService
-from src.embedding.fidelity import TEXTS_FILE
+from src.embedding.export.fidelity import TEXTS_FILE
 from src.errors import BuildError
 
 pytestmark = pytest.mark.export
@@ -46,7 +46,7 @@ def make_bert(
 
 def export(name: str | Path, model_dir: Path):
     """Export in this process."""
-    from src.embedding.onnx_export import export_model
+    from src.embedding.export.onnx_export import export_model
 
     return export_model(str(name), model_dir)
 
@@ -92,7 +92,7 @@ def test_model_in_the_cache_is_exported_by_name(tmp_path):
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(commit, encoding="utf-8")
     script = (
-        "from pathlib import Path; from src.embedding.onnx_export import export_model\n"
+        "from pathlib import Path; from src.embedding.export.onnx_export import export_model\n"
         f"export_model('paraphrase-MiniLM-L3-v2', Path({str(tmp_path / 'model')!r}))"
     )
     env = os.environ | {"HF_HOME": str(tmp_path), "HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"}

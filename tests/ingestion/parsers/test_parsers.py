@@ -1,4 +1,4 @@
-"""Each reader gives the text a person sees in the file, and says why where it cannot."""
+"""Each parser gives the text a person sees in the file, and says why where it cannot."""
 
 import io
 import zipfile
@@ -11,12 +11,11 @@ from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.pdfgen.canvas import Canvas
 
 from src.errors import UnreadableDocument
-from src.ingestion.readers.docx import read_docx
-from src.ingestion.readers.html import read_html
-from src.ingestion.readers.markdown import read_markdown
-from src.ingestion.readers.pdf import join_lines, read_pdf
-from src.ingestion.readers.reading import decode, tidy
-from src.ingestion.readers.text import read_text
+from src.ingestion.parsers.docx import parse_docx
+from src.ingestion.parsers.html import parse_html
+from src.ingestion.parsers.parsed import decode, tidy
+from src.ingestion.parsers.pdf import join_lines, parse_pdf
+from src.ingestion.parsers.text import parse_markdown, parse_text
 
 
 def make_pdf(*pages: list[str], encrypt: StandardEncryption | None = None, title: str = "") -> bytes:
@@ -46,7 +45,7 @@ def to_bytes(document: WordDocument) -> bytes:
 
 def test_windows_line_ends_become_newlines() -> None:
     """Spans are counted in text whose lines end with one character."""
-    assert read_text(b"one\r\ntwo\rthree\n").text == "one\ntwo\nthree\n"
+    assert parse_text(b"one\r\ntwo\rthree\n").text == "one\ntwo\nthree\n"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252"])
@@ -69,8 +68,8 @@ def test_broken_utf16_is_refused() -> None:
 
 def test_front_matter_gives_the_title_and_leaves_the_text() -> None:
     """Front matter is about the document, not of it."""
-    reading = read_markdown(b'---\ntitle: "Leave: how it works"\ntags: [hr]\n---\n# Leave\n\nText.\n')
-    assert (reading.title, reading.text) == ("Leave: how it works", "# Leave\n\nText.\n")
+    parsed = parse_markdown(b'---\ntitle: "Leave: how it works"\ntags: [hr]\n---\n# Leave\n\nText.\n')
+    assert (parsed.title, parsed.text) == ("Leave: how it works", "# Leave\n\nText.\n")
 
 
 @pytest.mark.parametrize(
@@ -78,7 +77,7 @@ def test_front_matter_gives_the_title_and_leaves_the_text() -> None:
 )
 def test_a_rule_at_the_top_is_not_front_matter(text: str) -> None:
     """Only `key:` lines between two rules are front matter."""
-    assert read_markdown(text.encode()).text == text
+    assert parse_markdown(text.encode()).text == text
 
 
 def test_html_gives_its_main_content_without_navigation() -> None:
@@ -88,51 +87,51 @@ def test_html_gives_its_main_content_without_navigation() -> None:
       <main><aside>See also</aside><h1>Leave<a class="headerlink" href="#l">&para;</a></h1><p>You get <b>25</b> days of
       <a href="/max">max_leave</a>.</p><ul><li>one</li><li>two</li></ul><script>alert(1)</script></main>
       <footer>Imprint</footer></body></html>"""
-    reading = read_html(page)
-    assert reading.title == "Leave"
-    assert reading.text == "# Leave\n\nYou get **25** days of\nmax_leave.\n\n- one\n- two\n"
+    parsed = parse_html(page)
+    assert parsed.title == "Leave"
+    assert parsed.text == "# Leave\n\nYou get **25** days of\nmax_leave.\n\n- one\n- two\n"
 
 
 def test_html_without_a_heading_keeps_its_title() -> None:
     """The <title> stands where there is no <h1>."""
-    assert read_html(b"<title>Fees\n 2024</title><p>None.</p>").title == "Fees 2024"
+    assert parse_html(b"<title>Fees\n 2024</title><p>None.</p>").title == "Fees 2024"
 
 
 def test_html_tables_become_markdown_tables() -> None:
     """A row stays a row."""
     table = b"<table><tr><th>Leave</th><th>Days</th></tr><tr><td>Sick</td><td>10</td></tr></table>"
-    assert "| Leave | Days |\n| --- | --- |\n| Sick | 10 |" in read_html(table).text
+    assert "| Leave | Days |\n| --- | --- |\n| Sick | 10 |" in parse_html(table).text
 
 
 def test_deeply_nested_html_neither_crashes_nor_hangs() -> None:
     """A page of ten thousand open elements is read or refused."""
     with suppress(UnreadableDocument):
-        assert "deep" in read_html(b"<div>" * 10_000 + b"deep").text
+        assert "deep" in parse_html(b"<div>" * 10_000 + b"deep").text
 
 
 def test_pdf_pages_begin_where_page_starts_says() -> None:
     """A passage's page is found by its place in the text."""
-    reading = read_pdf(make_pdf(["First page."], [], ["Third page."], title="Travel policy"))
-    assert reading.title == "Travel policy"
-    assert len(reading.page_starts) == 3
-    assert reading.text[reading.page_starts[0] :].startswith("First page.")
-    assert reading.text[reading.page_starts[2] :] == "Third page."
+    parsed = parse_pdf(make_pdf(["First page."], [], ["Third page."], title="Travel policy"))
+    assert parsed.title == "Travel policy"
+    assert len(parsed.page_starts) == 3
+    assert parsed.text[parsed.page_starts[0] :].startswith("First page.")
+    assert parsed.text[parsed.page_starts[2] :] == "Third page."
 
 
 def test_running_heads_feet_and_page_numbers_of_a_pdf_are_left_out() -> None:
     """They frame every page. The head stays once, for what it says; the number of the first page is 3 here."""
     rooms = [f"The {name} room." for name in ("red", "blue", "green", "old", "new")]
     pages = [["Acme Travel Policy", room, f"Page {n} of 7", "Confidential"] for n, room in enumerate(rooms, start=3)]
-    reading = read_pdf(make_pdf(*pages))
-    assert reading.text == "\n\n".join(["Acme Travel Policy", rooms[0], "Confidential", *rooms[1:]])
-    assert [reading.text[start:].split("\n")[0] for start in reading.page_starts[1:]] == rooms[1:]
+    parsed = parse_pdf(make_pdf(*pages))
+    assert parsed.text == "\n\n".join(["Acme Travel Policy", rooms[0], "Confidential", *rooms[1:]])
+    assert [parsed.text[start:].split("\n")[0] for start in parsed.page_starts[1:]] == rooms[1:]
 
 
 @pytest.mark.parametrize("number", ["{}", "- {} -", "{} / 3"])
 def test_lone_page_numbers_of_a_short_pdf_are_left_out(number: str) -> None:
     """Two pages that count are enough."""
     pages = [["A room.", number.format(page)] for page in (1, 2, 3)]
-    assert read_pdf(make_pdf(*pages)).text == "A room.\n\nA room.\n\nA room."
+    assert parse_pdf(make_pdf(*pages)).text == "A room.\n\nA room.\n\nA room."
 
 
 @pytest.mark.parametrize(
@@ -151,7 +150,7 @@ def test_lone_page_numbers_of_a_short_pdf_are_left_out(number: str) -> None:
 )
 def test_lines_that_tell_pages_apart_stay(pages: list[list[str]]) -> None:
     """Numbers that do not count pages, the only line of a page, and what two or three pages happen to share."""
-    text = read_pdf(make_pdf(*pages)).text
+    text = parse_pdf(make_pdf(*pages)).text
     assert all(lines[-1] in text for lines in pages)
     assert sum(text.count(lines[0]) for lines in pages) >= len(pages)
 
@@ -159,25 +158,25 @@ def test_lines_that_tell_pages_apart_stay(pages: list[list[str]]) -> None:
 def test_encrypted_pdf_is_refused_with_what_to_do() -> None:
     """The person learns that a password is in the way."""
     with pytest.raises(UnreadableDocument, match="encrypted; save it without a password"):
-        read_pdf(make_pdf(["Secret."], encrypt=StandardEncryption("user", "owner")))
+        parse_pdf(make_pdf(["Secret."], encrypt=StandardEncryption("user", "owner")))
 
 
 def test_pdf_without_text_is_refused_with_what_to_do() -> None:
     """A scan needs text recognition, which is not done here."""
     with pytest.raises(UnreadableDocument, match=r"no text.*OCR"):
-        read_pdf(make_pdf([]))
+        parse_pdf(make_pdf([]))
 
 
 @pytest.mark.parametrize("data", [b"%PDF-1.7 and no more", b"nothing like it"])
 def test_broken_pdf_is_refused(data: bytes) -> None:
     """Half a file is not a document."""
     with pytest.raises(UnreadableDocument, match="broken"):
-        read_pdf(data)
+        parse_pdf(data)
 
 
 def test_working_title_of_a_pdf_is_no_title() -> None:
     """Programs write their file's name where a title should be."""
-    assert read_pdf(make_pdf(["Text."], title="Microsoft Word - final_v3.docx")).title == ""
+    assert parse_pdf(make_pdf(["Text."], title="Microsoft Word - final_v3.docx")).title == ""
 
 
 def test_lines_of_a_paragraph_are_joined_and_items_are_not() -> None:
@@ -209,10 +208,10 @@ def test_docx_gives_headings_lists_and_tables_as_markdown() -> None:
     table = document.add_table(rows=2, cols=2)
     for cell, text in zip([*table.rows[0].cells, *table.rows[1].cells], ["City", "Limit", "Oslo", "60"], strict=True):
         cell.text = text
-    reading = read_docx(to_bytes(document))
-    assert reading.title == "Expense policy"
-    assert reading.text.startswith("# Limits\n\nMeals are paid up to $45.\n\n- Keep receipts\n")
-    assert "| City | Limit |\n| --- | --- |\n| Oslo | 60 |" in reading.text
+    parsed = parse_docx(to_bytes(document))
+    assert parsed.title == "Expense policy"
+    assert parsed.text.startswith("# Limits\n\nMeals are paid up to $45.\n\n- Keep receipts\n")
+    assert "| City | Limit |\n| --- | --- |\n| Oslo | 60 |" in parsed.text
 
 
 @pytest.mark.parametrize("repeats_on_pages", [False, True])
@@ -225,13 +224,13 @@ def test_bold_names_of_columns_are_plain(repeats_on_pages: bool) -> None:
     table.rows[1].cells[1].text = "60"
     if repeats_on_pages:
         table.rows[0]._tr.get_or_add_trPr().append(OxmlElement("w:tblHeader"))
-    assert read_docx(to_bytes(document)).text == "| City | Limit |\n| --- | --- |\n| **Oslo** | 60 |\n"
+    assert parse_docx(to_bytes(document)).text == "| City | Limit |\n| --- | --- |\n| **Oslo** | 60 |\n"
 
 
 def test_encrypted_docx_is_refused_with_what_to_do() -> None:
     """Word wraps an encrypted document into the container of the old format."""
     with pytest.raises(UnreadableDocument, match=r"encrypted or of the old \.doc format"):
-        read_docx(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 512)
+        parse_docx(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 512)
 
 
 def test_broken_docx_is_refused() -> None:
@@ -242,14 +241,14 @@ def test_broken_docx_is_refused() -> None:
         archive.writestr("hello.txt", "hello")
     for data in (whole[: len(whole) // 2], b"PK\x03\x04", empty.getvalue()):
         with pytest.raises(UnreadableDocument, match=r"not a readable \.docx"):
-            read_docx(data)
+            parse_docx(data)
 
 
 def test_archive_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """What unpacks to more than the limit is not unpacked."""
-    monkeypatch.setattr("src.ingestion.readers.archive.MAX_UNPACKED_BYTES", 10)
+    monkeypatch.setattr("src.ingestion.parsers.archive.MAX_UNPACKED_BYTES", 10)
     with pytest.raises(UnreadableDocument, match="unpacks to more"):
-        read_docx(to_bytes(make_docx()))
+        parse_docx(to_bytes(make_docx()))
 
 
 @pytest.mark.parametrize("html", ["<p>half \ud83d of one</p>", "<p>half &#xD83D; of one</p>"])
@@ -257,4 +256,4 @@ def test_half_of_a_character_does_not_reach_the_index(html: str) -> None:
     """SQLite and the tokenizer take none, and the build must not stop at one."""
     assert "half" in tidy(html)
     tidy(html).encode()
-    read_html(html.encode("utf-8", "surrogatepass")).text.encode()
+    parse_html(html.encode("utf-8", "surrogatepass")).text.encode()

@@ -6,9 +6,9 @@ Files that a document names are not included, and raw HTML is left out: a docume
 import re
 from typing import TYPE_CHECKING, Any
 
-from src.ingestion.readers.archive import BROKEN_FILE_ERRORS, not_readable
-from src.ingestion.readers.html import html_to_reading
-from src.ingestion.readers.reading import Reading, decode
+from src.ingestion.parsers.archive import BROKEN_FILE_ERRORS, not_readable
+from src.ingestion.parsers.html import parse_html
+from src.ingestion.parsers.parsed import Parsed, decode
 
 if TYPE_CHECKING:
     from docutils import nodes
@@ -36,8 +36,8 @@ _SETTINGS: dict[str, Any] = {
 }
 
 
-def read_rst(data: bytes) -> Reading:
-    """Read a document.
+def parse_rst(data: bytes) -> Parsed:
+    """Parse a document.
 
     Raises:
         UnreadableDocument: docutils cannot parse it.
@@ -51,7 +51,7 @@ def read_rst(data: bytes) -> Reading:
     except BROKEN_FILE_ERRORS as exc:
         raise not_readable(".rst", exc) from exc
     # a note is an <aside> here, and an <aside> of a page is not its content
-    return html_to_reading(html.replace("<aside", "<div").replace("</aside>", "</div>"))
+    return parse_html(html.replace("<aside", "<div").replace("</aside>", "</div>"))
 
 
 def _register_unknown(text: str) -> None:

@@ -6,17 +6,17 @@ from pathlib import PurePosixPath
 from urllib.parse import unquote
 
 from src.errors import UnreadableDocument
-from src.ingestion.readers.archive import BROKEN_FILE_ERRORS, check_archive, not_readable, read_part
-from src.ingestion.readers.html import html_to_reading
-from src.ingestion.readers.reading import Reading
+from src.ingestion.parsers.archive import BROKEN_FILE_ERRORS, check_archive, not_readable, read_part
+from src.ingestion.parsers.html import parse_html
+from src.ingestion.parsers.parsed import Parsed
 
 _CONTAINER = "META-INF/container.xml"
 _RIGHTS = "META-INF/rights.xml"
 _CHAPTER_TYPES = ("application/xhtml+xml", "text/html")
 
 
-def read_epub(data: bytes) -> Reading:
-    """Read a book's chapters.
+def parse_epub(data: bytes) -> Parsed:
+    """Parse a book's chapters.
 
     Raises:
         UnreadableDocument: protected against copying, broken, or far too large when unpacked.
@@ -27,12 +27,12 @@ def read_epub(data: bytes) -> Reading:
             if _RIGHTS in archive.namelist():
                 raise UnreadableDocument("it is protected against copying (DRM)")
             title, chapters = _read_package(archive)
-            texts = [html_to_reading(read_part(archive, chapter)).text.strip() for chapter in chapters]
+            texts = [parse_html(read_part(archive, chapter)).text.strip() for chapter in chapters]
     except UnreadableDocument:
         raise
     except BROKEN_FILE_ERRORS as exc:
         raise not_readable(".epub", exc) from exc
-    return Reading("\n\n".join(text for text in texts if text) + "\n", title)
+    return Parsed("\n\n".join(text for text in texts if text) + "\n", title)
 
 
 def _read_package(archive: zipfile.ZipFile) -> tuple[str, list[str]]:

@@ -5,15 +5,15 @@ from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import Any
 
-from src.ingestion.readers.archive import BROKEN_FILE_ERRORS, check_archive, not_readable
-from src.ingestion.readers.reading import Reading, tidy
-from src.ingestion.readers.tables import render_rows
+from src.ingestion.parsers.archive import BROKEN_FILE_ERRORS, check_archive, not_readable
+from src.ingestion.parsers.parsed import Parsed, tidy
+from src.ingestion.parsers.tables import render_rows
 
 _SLIDE_BREAK = "\n\n"
 
 
-def read_pptx(data: bytes) -> Reading:
-    """Read all slides; the core title is the title where there is one, else the first slide's heading.
+def parse_pptx(data: bytes) -> Parsed:
+    """Parse all slides; the core title is the title where there is one, else the first slide's heading.
 
     Raises:
         UnreadableDocument: encrypted, of the old binary format, broken, or far too large when unpacked.
@@ -30,7 +30,7 @@ def read_pptx(data: bytes) -> Reading:
         raise not_readable(".pptx", exc) from exc
     starts = accumulate((len(slide) + len(_SLIDE_BREAK) for slide in slides[:-1]), initial=0)
     is_default = title.casefold() in ("powerpoint presentation", "presentation")
-    return Reading(_SLIDE_BREAK.join(slides), "" if is_default else title, tuple(starts) if slides else ())
+    return Parsed(_SLIDE_BREAK.join(slides), "" if is_default else title, tuple(starts) if slides else ())
 
 
 def _slide_text(slide: Any) -> str:

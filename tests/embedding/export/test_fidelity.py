@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from src.embedding.fidelity import load_texts, measure_fidelity, require_fidelity
+from src.embedding.export.fidelity import load_texts, measure_fidelity, require_fidelity
 from src.errors import BuildError
 
 GOOD = {"fp32_min_cosine": 1.0, "int8_top10_overlap": 0.95}

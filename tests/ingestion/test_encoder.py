@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from src.embedding.embedding_service import EmbeddingService
-from src.ingestion.parallel_encoder import ParallelEncoder
+from src.ingestion.encoder import ParallelEncoder
 
 
 def test_each_text_is_embedded_as_if_it_were_alone(model_dir: Path) -> None:
@@ -17,5 +17,5 @@ def test_each_text_is_embedded_as_if_it_were_alone(model_dir: Path) -> None:
 
 
 def test_no_texts_give_no_rows(model_dir: Path) -> None:
-    """A call may have nothing in it: passages without a sentence."""
+    """A batch may be empty: chunks without a sentence."""
     assert ParallelEncoder(model_dir).embed([]).shape == (0, 384)

@@ -17,9 +17,9 @@ import numpy as np
 
 from src.artifacts import MODEL_DATA_FILE, MODEL_FILE, TOKENIZER_FILE, ModelCard, sha256_of
 from src.embedding.embedding_service import EmbeddingService
-from src.embedding.fidelity import load_texts, measure_fidelity, require_fidelity
-from src.embedding.model_origin import ModelOrigin
-from src.embedding.quantisation import QUANTISATION, fuse, quantise, write_graph
+from src.embedding.export.fidelity import load_texts, measure_fidelity, require_fidelity
+from src.embedding.export.model_origin import ModelOrigin
+from src.embedding.export.quantisation import QUANTISATION, fuse, quantise, write_graph
 from src.embedding.sentence_transformers_encoder import load_sentence_transformer
 from src.errors import BuildError
 

@@ -5,7 +5,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from src.errors import UnreadableDocument
-from src.ingestion.readers.reading import Reading, tidy
+from src.ingestion.parsers.parsed import Parsed, tidy
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup, Tag
@@ -17,13 +17,10 @@ _CLUTTER = (
 _BLANK_LINES = re.compile(r"\n[ \t]*(?:\n[ \t]*)+\n")
 
 
-def read_html(data: bytes) -> Reading:
-    """Read a page: its `<main>` or `<article>` where there is one, its `<title>` or first `<h1>` as title."""
-    return html_to_reading(data)
-
-
-def html_to_reading(markup: bytes | str) -> Reading:
+def parse_html(markup: bytes | str) -> Parsed:
     """Turn HTML into Markdown; links and images leave their words, addresses go.
+
+    The text is that of `<main>` or `<article>` where there is one; the title is `<title>` or the first `<h1>`.
 
     Raises:
         UnreadableDocument: the markup is nested too deeply.
@@ -54,7 +51,7 @@ def html_to_reading(markup: bytes | str) -> Reading:
     # a page's <title> is often its heading with the site's name after it
     if heading and (not title or heading in title):
         title = heading
-    return Reading(_BLANK_LINES.sub("\n\n", lines).strip() + "\n", title)
+    return Parsed(_BLANK_LINES.sub("\n\n", lines).strip() + "\n", title)
 
 
 def _words(element: "Tag | None") -> str:

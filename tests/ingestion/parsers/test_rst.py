@@ -1,6 +1,6 @@
 """reStructuredText gives its words, whoever defines the directives around them."""
 
-from src.ingestion.readers.rst import read_rst
+from src.ingestion.parsers.rst import parse_rst
 
 PAGE = b"""
 =====
@@ -51,9 +51,9 @@ Sick leave
 
 def test_structure_becomes_markdown_and_sphinx_keeps_its_words() -> None:
     """Title, sections, notes, versions, code and tables are there; markup, includes and raw HTML are not."""
-    reading = read_rst(PAGE)
-    assert reading.title == "Leave"
-    assert reading.text == (
+    parsed = parse_rst(PAGE)
+    assert parsed.title == "Leave"
+    assert parsed.text == (
         "# Leave\n\nSee travel, create and g.\n\nNote\n\nAsk early.\n\nNew in version 1.2: Half days.\n\n"
         "```\nleave(5)\n```\n\nFlask\n\n## Sick leave\n\n- one\n- two\n\n"
         "| Kind | Days |\n| --- | --- |\n| Sick | 10 |\n"
@@ -62,7 +62,7 @@ def test_structure_becomes_markdown_and_sphinx_keeps_its_words() -> None:
 
 def test_errors_in_the_markup_do_not_lose_the_text() -> None:
     """What docutils complains about stays readable."""
-    text = read_rst(b"Title\n==\n\nAn *open end.\n\n  Indented.\nNot.\n").text
+    text = parse_rst(b"Title\n==\n\nAn *open end.\n\n  Indented.\nNot.\n").text
     assert "open end" in text
     assert "Indented" in text
     assert "System Message" not in text

@@ -8,8 +8,8 @@ from itertools import accumulate
 from typing import Any
 
 from src.errors import UnreadableDocument
-from src.ingestion.readers.reading import Reading, tidy
-from src.ingestion.readers.running_lines import drop_running_lines
+from src.ingestion.parsers.parsed import Parsed, tidy
+from src.ingestion.parsers.running_lines import drop_running_lines
 
 MAX_PAGES = 5000
 _PAGE_BREAK = "\n\n"
@@ -23,8 +23,8 @@ _LINE_END = re.compile("\r\n|\n|\r")
 _WORKING_TITLE = re.compile(r"microsoft (?:word|power)|untitled|\.(?:docx?|pptx?|indd|pdf|rtf|xlsx?|qxd)\b", re.I)
 
 
-def read_pdf(data: bytes) -> Reading:
-    """Read a PDF's text.
+def parse_pdf(data: bytes) -> Parsed:
+    """Parse a PDF's text.
 
     Raises:
         UnreadableDocument: encrypted, broken, without text, or with too many pages.
@@ -51,7 +51,7 @@ def read_pdf(data: bytes) -> Reading:
     if not any(pages):
         raise UnreadableDocument("it has no text; scanned pages need text recognition (OCR) first")
     starts = accumulate((len(page) + len(_PAGE_BREAK) for page in pages[:-1]), initial=0)
-    return Reading(_PAGE_BREAK.join(pages), "" if _WORKING_TITLE.search(title) else title, tuple(starts))
+    return Parsed(_PAGE_BREAK.join(pages), "" if _WORKING_TITLE.search(title) else title, tuple(starts))
 
 
 def _page_text(pdf: Any, number: int) -> str:

@@ -3,15 +3,15 @@
 import io
 import zipfile
 
-from src.ingestion.readers.archive import BROKEN_FILE_ERRORS, check_archive, not_readable
-from src.ingestion.readers.html import html_to_reading
-from src.ingestion.readers.reading import Reading
+from src.ingestion.parsers.archive import BROKEN_FILE_ERRORS, check_archive, not_readable
+from src.ingestion.parsers.html import parse_html
+from src.ingestion.parsers.parsed import Parsed
 
 _STYLES = "p[style-name='Title'] => h1:fresh\np[style-name='Subtitle'] => p:fresh"
 
 
-def read_docx(data: bytes) -> Reading:
-    """Read a Word document; its core title is the title where it has one.
+def parse_docx(data: bytes) -> Parsed:
+    """Parse a Word document; its core title is the title where it has one.
 
     Raises:
         UnreadableDocument: encrypted, of the old binary format, broken, or far too large when unpacked.
@@ -24,8 +24,7 @@ def read_docx(data: bytes) -> Reading:
         html = mammoth.convert_to_html(io.BytesIO(data), style_map=_STYLES, convert_image=_no_image).value
     except BROKEN_FILE_ERRORS as exc:
         raise not_readable(".docx", exc) from exc
-    reading = html_to_reading(html)
-    return Reading(reading.text, title)
+    return Parsed(parse_html(html).text, title)
 
 
 def _no_image(_image: object) -> list[object]:
