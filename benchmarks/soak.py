@@ -39,7 +39,7 @@ def measure_soak(chats: int, *, is_repeating: bool = False) -> Record:
         "last_mb": memory_mb[-1],
         "growth_mb_per_10000": _growth(counts, memory_mb),
         "growth_second_half_mb_per_10000": _growth(counts[half:], memory_mb[half:]),
-        "caches_hold_mb": sum(cache["megabytes"] for cache in caches),
+        "cached_results": sum(cache["entries"] for cache in caches),
     }
 
 

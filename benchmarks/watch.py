@@ -71,7 +71,7 @@ def _processes(report: Mapping[str, Any]) -> Table:
 def _counts(report: Mapping[str, Any]) -> Table:
     table = Table("of this worker", "")
     for name, cache in report["caches"].items():
-        table.add_row(f"cache of {name}", f"{cache['megabytes']} MB, {cache['hits']} hits, {cache['misses']} misses")
+        table.add_row(f"cache of {name}", f"{cache['entries']} entries, {cache['hits']} hits, {cache['misses']} misses")
     for name, number in report["counts"].items():
         table.add_row(name.replace("_", " "), str(number))
     for change in report["mode_history"][-5:]:

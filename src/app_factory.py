@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import _lru_cache_wrapper, lru_cache, partial, update_wrapper
 from threading import BoundedSemaphore, Lock
@@ -66,10 +67,12 @@ class BuildOnce(Generic[T]):
             cache.cache_clear()
 
     def _cache_of(self, config: Config) -> tuple[_lru_cache_wrapper[T], Lock]:
-        with self._lock:
-            if config not in self._caches:
-                self._caches[config] = lru_cache(maxsize=1)(partial(self._build, config)), Lock()
-            return self._caches[config]
+        cached = self._caches.get(config)
+        if cached is None:
+            with self._lock:
+                fresh = lru_cache(maxsize=1)(partial(self._build, config)), Lock()
+                cached = self._caches.setdefault(config, fresh)
+        return cached
 
 
 @BuildOnce
@@ -95,7 +98,7 @@ def get_embedding_service(config: Config) -> Encoder:
 @BuildOnce
 def get_vector_store(config: Config) -> VectorSearch:
     """Open the prebuilt Chroma collection, from a scratch copy or at `CHROMA_URL`."""
-    return open_vectors(config.index_dir, get_manifest(config), config.chroma_url)
+    return open_vectors(config.index_dir, get_manifest(config).results.chunks, config.chroma_url)
 
 
 @BuildOnce
@@ -126,22 +129,22 @@ class Service:
     """One line of the table of services.
 
     Args:
-        words: what the page calls it.
-        survives_unload: whether it stays when memory runs out, because it costs little.
+        words: what the page calls it, after "the".
+        is_heavy: it costs tens of MB: its load is measured, and it does not survive an unload.
     """
 
     name: str
     words: str
     get: BuildOnce[Any]
-    survives_unload: bool = False
+    is_heavy: bool = False
 
 
 # In the order in which they load. /ready and the page show this table, and an unload goes through it backwards.
 SERVICES = (
-    Service("index", "the texts", get_index, survives_unload=True),
-    Service("embedding_service", "the embedding model", get_embedding_service),
-    Service("vector_store", "the vectors", get_vector_store),
-    Service("rag_pipeline", "the answers", get_rag_pipeline),
+    Service("index", "texts", get_index),
+    Service("embedding_service", "embedding model", get_embedding_service, is_heavy=True),
+    Service("vector_store", "vectors", get_vector_store, is_heavy=True),
+    Service("rag_pipeline", "answers", get_rag_pipeline),
 )
 
 
@@ -153,9 +156,9 @@ def load_services(config: Config, memory: MemoryManager) -> None:
     share_heap()
     try:
         for service in SERVICES:
-            with memory.measure(service.words):
+            with memory.measure(service.words) if service.is_heavy else nullcontext():
                 service.get(config)
-        with memory.measure("the first search"):
+        with memory.measure("first search"):
             get_index(config).search("warm-up", limit=1)
     except BaseException:
         forget_services(config, SERVICES)
@@ -164,10 +167,10 @@ def load_services(config: Config, memory: MemoryManager) -> None:
 
 
 def unload_services(config: Config, readiness: Readiness) -> None:
-    """Let go of all that can be loaded again, except what costs little."""
-    unloaded = [service for service in SERVICES if not service.survives_unload]
-    if any(service.get.is_built(config) for service in unloaded):
-        forget_services(config, unloaded)
+    """Let go of what is heavy; the texts, which cost little, stay, and a search by words still works."""
+    heavy = [service for service in SERVICES if service.is_heavy]
+    if any(service.get.is_built(config) for service in heavy):
+        forget_services(config, heavy)
         readiness.reset()
 
 

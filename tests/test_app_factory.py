@@ -1,6 +1,7 @@
 """Services are built once, on first use, however many ask at once; a failed build is not kept."""
 
 import shutil
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,17 @@ from threading import Barrier, Event
 
 import pytest
 
-from src.app_factory import SERVICES, BuildOnce, create_app, get_index, get_manifest, unload_services
+from src.app_factory import (
+    SERVICES,
+    BuildOnce,
+    Service,
+    create_app,
+    get_embedding_service,
+    get_index,
+    get_manifest,
+    get_vector_store,
+    unload_services,
+)
 from src.config import Config
 from src.errors import IndexMissing, RagError, ServiceUnavailable
 from src.readiness import Readiness
@@ -169,13 +180,38 @@ def test_index_is_opened_with_the_manifest_of_that_moment(tmp_path: Path) -> Non
     assert get_index(config).manifest is get_manifest(config) is not manifest
 
 
+def test_probes_and_pages_do_not_wait_for_a_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a service is being built, everything that needs none answers; /ready names it in words."""
+    may_end = Event()
+
+    def build(config: Config) -> None:
+        may_end.wait(60)
+        raise IndexMissing("none")
+
+    monkeypatch.setattr("src.app_factory.SERVICES", (Service("slow", "slow thing", BuildOnce(build)),))
+    app = create_app(replace(CONFIG, top_k=9))
+    client = app.test_client()
+    load = app.extensions[EXTENSION].readiness.start()
+    for path in ("/health", "/memory/stats", "/memory/report", "/metrics", "/", "/memory", "/docs", "/openapi.json"):
+        assert client.get(path).status_code == 200, path
+    ready = client.get("/ready").get_json()
+    assert (ready["phase"], ready["loading"], ready["loaded"]) == ("loading", "slow thing", {"slow": False})
+    may_end.set()
+    assert isinstance(load.exception(60), IndexMissing)
+    assert client.get("/ready").get_json()["loading"] is None
+
+
 def test_table_of_services_drives_load_ready_and_unload() -> None:
-    """Every getter that is listed is loaded, named by /ready, and forgotten unless it survives."""
+    """What is listed is loaded and named by /ready; what is heavy is let go, and words can still be searched."""
     config = replace(CONFIG, top_k=8)
     app = create_app(config)
     services = app.extensions[EXTENSION]
     assert list(app.test_client().get("/ready").get_json()["loaded"]) == [service.name for service in SERVICES]
     services.warm_up()
     assert all(services.loaded().values())
+    heavy = [weakref.ref(get(config)) for get in (get_embedding_service, get_vector_store)]
     unload_services(config, services.readiness)
-    assert services.loaded() == {service.name: service.survives_unload for service in SERVICES}
+    assert [reference() for reference in heavy] == [None, None]
+    assert services.loaded() == {service.name: not service.is_heavy for service in SERVICES}
+    assert services.get_index().search("leave", limit=1, kind="lexical").hits
+    assert services.loaded() == {service.name: not service.is_heavy for service in SERVICES}

@@ -15,8 +15,10 @@ master read it. A note is written whole or not at all, and a killed worker leave
 
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import Any, Literal
 
 NoteKind = Literal["ask", "ready", "leave"]
@@ -65,12 +67,14 @@ class Handover:
         self._heirs_due = 0
         self._notes: list[Note] = []
         self._is_own_change = False
+        self._has_failed_to_fork = False
 
-    def open(self) -> None:
-        """Open the pipe; called in the master before it forks, so that every worker inherits it."""
+    def open(self, server: Any) -> None:
+        """Open the pipe, which every worker inherits, and guard the master's forks; called before the first fork."""
         self._read_end, self._write_end = os.pipe()
         os.set_blocking(self._read_end, False)
         os.set_blocking(self._write_end, False)
+        server.spawn_worker = partial(self._fork, server, server.spawn_worker)
 
     def send(self, kind: NoteKind, *, is_for_memory: bool = False) -> None:
         """Write a note to the master; called in a worker."""
@@ -112,6 +116,29 @@ class Handover:
             logger.error("Hand-over failed: the successor (pid %s) is gone; pid %s stays", worker.pid, self._elder_pid)
         self._end()
         self._set_workers(server, server.num_workers - 1)
+
+    def _fork(self, server: Any, spawn_worker: Callable[[], object]) -> None:
+        """Fork a worker as gunicorn does; a fork that fails, at a limit of processes or of files, ends nothing.
+
+        gunicorn would stop the whole server. Here the elder serves on. A worker that has died is followed by another
+        when a fork succeeds again: gunicorn tries every second.
+        """
+        heirs_due, stage = self._heirs_due, self._stage
+        try:
+            spawn_worker()
+        except OSError as exc:
+            if os.getpid() != server.pid:
+                raise
+            self._heirs_due, self._stage = heirs_due, stage
+            if stage is Stage.ASKED:
+                logger.error("Hand-over failed: no worker can be forked (%s); pid %s stays", exc, self._elder_pid)
+                self._end()
+                self._set_workers(server, server.num_workers - 1)
+            elif not self._has_failed_to_fork:
+                logger.error("No worker can be forked (%s); trying again every second", exc)
+                self._has_failed_to_fork = True
+        else:
+            self._has_failed_to_fork = False
 
     def _begin(self, server: Any, old: int) -> None:
         asks = [note for note in self._take("ask") if note.pid in server.WORKERS]

@@ -1,7 +1,7 @@
 """Reads how much memory the service is charged, and how much it may have.
 
-Inside a container whose limit binds, that is what the container is charged. Where no cgroup limit is set, or only one
-above `MEMORY_LIMIT_MB` (a developer's container, full of other programs), it is the PSS of this server's processes.
+Inside a container whose limit binds, what the container is charged counts. Where no cgroup limit is set, or only one
+above `MEMORY_LIMIT_MB` (a developer's container, full of other programs), the PSS of this server's processes counts.
 """
 
 import logging

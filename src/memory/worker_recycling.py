@@ -90,13 +90,13 @@ class WorkerRecycling:
         """Note that the memory manager wants this worker replaced; done when its current request ends."""
         self._asked_for = reason
 
-    def when_ready(self, _server: Any) -> None:
+    def when_ready(self, server: Any) -> None:
         """Prepare the master for its forks.
 
         What is imported by now is hidden from the garbage collector, whose passes would copy the pages that the
         workers share.
         """
-        self.handover.open()
+        self.handover.open(server)
         gc.collect()
         gc.freeze()
 

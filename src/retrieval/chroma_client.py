@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
-from src.artifacts import BUILD_AGAIN, REBUILD, Manifest
+from src.artifacts import BUILD_AGAIN, REBUILD
 from src.errors import BuildError, IndexCorrupt, ServiceUnavailable
 from src.records import Filters
 from src.retrieval.ranking import ScoredId
@@ -93,7 +93,7 @@ class ChromaServer:
         self._collection, self._url = collection, url
 
     @classmethod
-    def connect(cls, url: str, manifest: Manifest) -> Self:
+    def connect(cls, url: str, chunks: int) -> Self:
         """Find the collection.
 
         Raises:
@@ -110,9 +110,8 @@ class ChromaServer:
             )
             collection = client.get_collection(COLLECTION, embedding_function=None)
             count = collection.count()
-        expected = manifest.results.chunks
-        if count != expected:
-            raise IndexCorrupt(f"{url} holds {count} chunks, the manifest says {expected}. {REBUILD}")
+        if count != chunks:
+            raise IndexCorrupt(f"{url} holds {count} chunks, the manifest says {chunks}. {REBUILD}")
         return cls(collection, url)
 
     def search(self, embedding: NDArray[np.float32], limit: int, filters: Filters) -> list[ScoredId]:

@@ -21,7 +21,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from src.artifacts import REBUILD, Manifest
+from src.artifacts import REBUILD
 from src.errors import IndexCorrupt, ServiceUnavailable
 from src.records import Filters
 from src.retrieval.ranking import ScoredId
@@ -69,10 +69,11 @@ def store_format(version: str | None = None) -> str:
     return f"chroma {version}"
 
 
-def open_vectors(index_dir: Path, manifest: Manifest, server_url: str = "") -> VectorSearch:
+def open_vectors(index_dir: Path, chunks: int, server_url: str = "") -> VectorSearch:
     """Open the vectors of an index.
 
     Args:
+        chunks: how many the manifest says there are.
         server_url: a Chroma server that holds them; "": the folder's own, from a copy.
 
     Raises:
@@ -82,8 +83,8 @@ def open_vectors(index_dir: Path, manifest: Manifest, server_url: str = "") -> V
     if server_url:
         from src.retrieval.chroma_client import ChromaServer
 
-        return ChromaServer.connect(server_url, manifest)
-    return VectorStore.open(index_dir, manifest)
+        return ChromaServer.connect(server_url, chunks)
+    return VectorStore.open(index_dir, chunks)
 
 
 def create_vectors(
@@ -148,7 +149,7 @@ class VectorStore:
             self._collection = str(self._engine.get_collection(COLLECTION, *_PLACE).id)
 
     @classmethod
-    def open(cls, index_dir: Path, manifest: Manifest) -> Self:
+    def open(cls, index_dir: Path, chunks: int) -> Self:
         """Open a copy of the committed index; the copy is removed by `close` or at the end of the process.
 
         Raises:
@@ -162,9 +163,8 @@ class VectorStore:
                 _copy_writable(source, scratch)
             store = cls(scratch, source)
             count = store.count()
-            expected = manifest.results.chunks
-            if count != expected:
-                raise IndexCorrupt(f"{source} holds {count} chunks, the manifest says {expected}. {REBUILD}")
+            if count != chunks:
+                raise IndexCorrupt(f"{source} holds {count} chunks, the manifest says {chunks}. {REBUILD}")
         except BaseException:
             shutil.rmtree(scratch, ignore_errors=True)
             raise

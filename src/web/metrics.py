@@ -9,7 +9,7 @@ from src.web.services import Services
 
 def write_metrics(services: Services) -> tuple[bytes, str]:
     """Give the metrics as text, and their content type."""
-    # Imported here: a server that nobody scrapes does not pay the megabyte.
+    # Imported here: it costs 1 MB, which only a server that is asked for metrics pays.
     from prometheus_client import CollectorRegistry, generate_latest
     from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
@@ -54,10 +54,10 @@ class _Collector:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
         requests = CounterMetricFamily("rag_cache_requests", "Cache look-ups", labels=["cache", "result"])
-        held = GaugeMetricFamily("rag_cache_bytes", "What a cache holds", labels=["cache"])
+        held = GaugeMetricFamily("rag_cache_entries", "Results that a cache holds", labels=["cache"])
         for name, stats in self._services.cache_stats().items():
             requests.add_metric([name, "hit"], stats.hits)
             requests.add_metric([name, "miss"], stats.misses)
-            held.add_metric([name], stats.megabytes * 2**20)
+            held.add_metric([name], stats.entries)
         yield requests
         yield held

@@ -12,8 +12,7 @@ from src.config import Config
 from src.memory.memory_manager import MemoryManager
 from src.rag.rag_pipeline import RAGPipeline
 from src.readiness import Readiness
-from src.retrieval.cache import CacheStats
-from src.retrieval.index import Index
+from src.retrieval.index import CacheStats, Index
 
 EXTENSION = "services"
 
@@ -23,7 +22,7 @@ class ServiceState:
     """Whether a service is in memory.
 
     Args:
-        words: what the page calls it.
+        words: what the page calls it, after "the".
     """
 
     name: str

@@ -59,7 +59,7 @@ class Master:
 @pytest.fixture
 def handover() -> Iterator[Handover]:
     handover = Handover()
-    handover.open()
+    handover.open(SimpleNamespace(spawn_worker=None))
     yield handover
     os.close(handover._read_end)
     os.close(handover._write_end)
@@ -110,6 +110,17 @@ def test_ask_of_a_dead_worker_and_an_operator_s_signal_begin_no_hand_over(
     assert (master.births[2], master.num_workers) == (Birth.FIRST, 2)
     assert master.ttou() == 1
     assert (sorted(master.WORKERS), master.num_workers) == ([2], 1)
+
+
+def test_operator_s_signal_during_a_hand_over_stops_the_oldest(
+    handover: Handover, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a ready note chooses the elder; its successor then takes nobody's place."""
+    master = Master(handover, 2)
+    note(handover, monkeypatch, 2, "ask")
+    master.ttin()
+    assert master.ttou() == 1
+    assert (sorted(master.WORKERS), master.num_workers) == ([2, 3], 2)
 
 
 def test_successor_that_dies_ends_the_hand_over(handover: Handover, monkeypatch: pytest.MonkeyPatch) -> None:

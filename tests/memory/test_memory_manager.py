@@ -11,7 +11,7 @@ import pytest
 from src.errors import ServiceUnavailable
 from src.memory import memory_manager
 from src.memory.memory_manager import MemoryManager
-from src.memory.memory_probe import MemoryProbe
+from src.memory.memory_probe import MemoryProbe, MemoryReading
 from src.records import MemoryMode
 
 MB = 1024 * 1024
@@ -123,6 +123,17 @@ def test_unloading_that_helps_lets_the_chat_through_degraded(server: Server) -> 
     assert server.manager.counts["exhausted"] == 1
     assert server.observe(97) is DEGRADED
     assert server.manager.counts["exhausted"] == 2
+
+
+def test_charge_is_read_anew_after_unloading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reading that may be a second old would refuse a chat for memory that is free again."""
+    probe = MemoryProbe(512)
+    readings = {False: MemoryReading(500, 512, "pss"), True: MemoryReading(100, 512, "pss")}
+    monkeypatch.setattr(probe, "read", lambda *, is_fresh=False: readings[is_fresh])
+    manager = MemoryManager(probe, replace_worker=lambda reason: None)
+    assert manager.observe() is DEGRADED
+    assert manager.counts["exhausted"] == 1
+    assert manager.read().charged_mb == 500
 
 
 def test_rest_ends_a_minute_after_the_last_exhausted_chat(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

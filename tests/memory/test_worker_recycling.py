@@ -79,6 +79,24 @@ def test_successor_that_fails_leaves_the_elder_serving(tmp_path: Path) -> None:
         assert server.log.count("Hand-over failed") == 1
 
 
+def test_failed_fork_leaves_the_elder_serving_and_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit of processes reached at a hand-over, or when a worker has died, does not end the server."""
+    failing = "--config=tests/memory/failing_fork.conf.py"
+    with GunicornServer.run(tmp_path, failing, MAX_REQUESTS="2", MAX_REQUESTS_JITTER="0") as server:
+        elder = server.chat()["pid"]
+        (tmp_path / "no_fork").touch()
+        server.chat()
+        wait_until(lambda: "Hand-over failed: no worker can be forked" in server.log, "the failure")
+        assert server.chat()["pid"] == elder
+        kill(elder)
+        wait_until(lambda: "trying again every second" in server.log, "the failure to follow the dead one")
+        (tmp_path / "no_fork").unlink()
+        assert server.chat()["pid"] != elder
+        assert len(server.workers) == 1
+
+
 def test_elder_killed_while_its_successor_warms_leaves_one_worker(tmp_path: Path) -> None:
     """The successor is then simply the worker; nobody is retired in the dead one's stead."""
     with GunicornServer.run(tmp_path, MAX_REQUESTS="2", MAX_REQUESTS_JITTER="0") as server:

@@ -63,7 +63,7 @@ def test_conversation_with_an_open_source_has_no_serious_violation(
 
 
 def test_dark_follows_the_system(new_context: NewContext, server: Server) -> None:
-    """Dark paper, light ink; nobody has to switch."""
+    """Dark paper, light ink, without a switch."""
     brightness = {}
     for scheme in ("light", "dark"):
         page = new_context(color_scheme=scheme).new_page()
@@ -116,7 +116,7 @@ def test_nothing_moves_for_those_who_asked_for_that(new_context: NewContext, ser
 
 
 def test_memory_page_draws_what_is_charged(page: Page, server: Server) -> None:
-    """The figure, the bands and the processes are those of the server."""
+    """The number, the bands and the processes are those of the server."""
     page.goto(server.url + "/memory")
     expect(page.locator("#processes tr")).to_have_count(len(server.get("/memory/stats").json()["processes"]))
     expect(page.locator("#bands rect")).to_have_count(2)

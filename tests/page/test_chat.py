@@ -28,7 +28,7 @@ def test_question_field_has_the_focus_and_enter_asks(page: Page, server: Server)
 
 
 def test_suggestions_come_from_the_index_and_can_be_asked(page: Page, server: Server) -> None:
-    """Somebody who does not know what to ask presses a button; each names a document that exists."""
+    """A person who does not know what to ask presses a button; each names a document that exists."""
     open_chat(page, server)
     buttons = page.get_by_role("list", name="Questions to start with").get_by_role("button")
     expect(buttons).to_have_count(4)
@@ -129,7 +129,7 @@ def test_long_conversation_stays_within_the_bounds_of_the_api(page: Page, server
 
 
 def test_stop_ends_the_answer_here_and_at_the_llm(page: Page, tmp_path: Path, llm: LLMServer) -> None:
-    """What was written stays, and nobody goes on writing."""
+    """What was written stays, and the LLM stops writing."""
     llm.script = [Reply(headers=SSE, body=[event("You get"), *[event(" more")] * 3, HANG_UP])]
     with serve(tmp_path / "log", **llm_settings(llm)) as server:
         open_chat(page, server)
@@ -199,7 +199,7 @@ def test_keyboard_alone_is_enough(page: Page, server: Server) -> None:
 
 
 def test_skip_link_is_the_first_stop(page: Page, server: Server) -> None:
-    """Nobody must tab through the navigation on every page."""
+    """The navigation need not be tabbed through on every page."""
     page.goto(server.url + "/documents")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()

@@ -25,7 +25,7 @@ HOSTILE = """# <script>alert(1)</script> Keys
 
 @pytest.mark.parametrize("path", ["/documents", "/documents/people/annual-leave.md", "/documents/nothing.md"])
 def test_browser_gets_a_page_and_a_program_json(server: Server, path: str) -> None:
-    """The same address serves both, and caches are told."""
+    """The same address serves both, and caches learn it from `Vary`."""
     for headers, kind in ((BROWSER, "text/html"), ({}, "application/json"), ({"Accept": "*/*"}, "application/json")):
         response = server.get(path, headers=headers)
         assert response.headers["Content-Type"].startswith(kind)
@@ -113,7 +113,7 @@ def test_only_swagger_uis_own_files_are_served(server: Server) -> None:
 
 
 def test_name_of_the_app_is_one_setting(tmp_path: Path) -> None:
-    """The pages, the models and the description carry the name that is set."""
+    """The pages, the log, the models and the description carry the name that is set."""
     with serve(tmp_path / "log", APP_NAME="Acme <Handbook>") as running:
         for path in ("/", "/documents", "/memory", "/docs", "/nothing"):
             text = running.get(path, headers=BROWSER).text
@@ -121,6 +121,7 @@ def test_name_of_the_app_is_one_setting(tmp_path: Path) -> None:
             assert "· Acme &lt;Handbook&gt;</title>" in text
             assert "rag512" not in text
         assert running.get("/v1/models").json()["data"][0]["id"] == "Acme <Handbook>"
+        assert "] Acme <Handbook>: Memory [startup]" in running.log.read_text()
         assert running.get("/openapi.json").json()["info"]["title"] == "Acme <Handbook>"
 
 

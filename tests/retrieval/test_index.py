@@ -1,15 +1,17 @@
 """Both searches together, on a real index."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from src.artifacts import Manifest
 from src.records import Document, Filters
-from src.retrieval.index import Index, open_index
+from src.retrieval.index import CacheStats, Index, open_index
 from tests.fakes import WordEncoder, cut_chunk
 from tests.retrieval.conftest import build_index
 from tests.retrieval.corpus import CHUNKS, DOCUMENTS
@@ -40,6 +42,50 @@ def test_lexical_asks_for_neither_model_nor_vectors(index_dir: Path, manifest: M
         found = index.search("max_requests", limit=5, kind="lexical")
     assert [hit.chunk.document for hit in found.hits] == ["server.md"]
     assert (found.kind, found.relevance, found.embed_ms) == ("lexical", None, 0.0)
+
+
+def test_question_asked_again_is_neither_embedded_nor_searched(index_dir: Path, manifest: Manifest) -> None:
+    """The remembered result is the same but for its times; a cache that was cleared searches again."""
+    embedded: list[str] = []
+
+    class CountingEncoder(WordEncoder):
+        def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            embedded.extend(texts)
+            return super().embed(texts)
+
+    with closing(open_index(index_dir, manifest=manifest, get_encoder=CountingEncoder)) as index:
+        first, again = (index.search("reimbursed days", limit=3) for _ in range(2))
+        assert embedded == ["reimbursed days"]
+        assert replace(again, embed_ms=first.embed_ms, retrieve_ms=first.retrieve_ms) == first
+        assert again.embed_ms + again.retrieve_ms < first.embed_ms + first.retrieve_ms
+        assert index.cache_stats() == CacheStats(hits=1, misses=1, entries=1)
+        index.clear_cache()
+        index.search("reimbursed days", limit=3)
+        assert embedded == ["reimbursed days"] * 2
+
+
+def test_other_search_for_the_same_question_is_another(index: Index) -> None:
+    """Limit, page, filters and kind are of the question, so none answers for another."""
+    searches = (
+        {"limit": 1},
+        {"limit": 2},
+        {"limit": 1, "offset": 1},
+        {"limit": 1, "filters": Filters(("server.md",))},
+        {"limit": 1, "kind": "lexical"},
+    )
+    found = [index.search("reimbursed days", **options).hits for options in searches]  # type: ignore[arg-type]
+    assert len(set(found)) == len(searches)
+
+
+def test_index_without_an_encoder_searches_by_words_only(index_dir: Path, manifest: Manifest) -> None:
+    """Enough to look at what an index holds; a search by meaning says what is missing."""
+    with closing(open_index(index_dir, manifest=manifest)) as index:
+        assert (
+            index.search("max_requests", limit=1, kind="lexical").hits[0].chunk
+            == index.texts.get_chunks(["server.md#0"])[0]
+        )
+        with pytest.raises(LookupError, match="without an encoder"):
+            index.search("max_requests", limit=1)
 
 
 def test_pages_are_cut_from_one_ranking(index: Index) -> None:

@@ -16,7 +16,7 @@ import pytest
 from src.artifacts import Manifest, sha256_of
 from src.errors import IndexCorrupt, ServiceUnavailable
 from src.records import Filters
-from src.retrieval.vector_store import COLLECTION, VECTORS_DIR, VectorStore, _translated, create_vectors
+from src.retrieval.vector_store import COLLECTION, VECTORS_DIR, VectorStore, _translated, create_vectors, store_format
 from tests.conftest import ROOT
 from tests.fakes import DIMENSION, WordEncoder
 from tests.retrieval.corpus import CHUNKS
@@ -75,6 +75,12 @@ def test_copies_of_dead_processes_are_removed(index_dir: Path, manifest: Manifes
     (scratch_root / f"rag512-{os.getppid()}-x").mkdir()
     VectorStore.open(index_dir, manifest).close()
     assert [path.name for path in scratch_root.iterdir()] == [f"rag512-{os.getppid()}-x"]
+
+
+def test_store_format_is_one_for_versions_that_read_each_others_stores() -> None:
+    """1.3.0, 1.5.0 and 1.5.4 were tried on a store of 1.5.9; 1.1.0 crashes on it, and what comes next is not known."""
+    assert {store_format(version) for version in ("1.3.0", "1.5.0", "1.5.4", "1.5.9", None)} == {store_format("1.4.1")}
+    assert len({store_format(version) for version in ("1.5.9", "1.1.0", "1.0.15", "1.6.0", "2.0.0")}) == 5
 
 
 @pytest.mark.parametrize("damage", ["chroma.sqlite3", "index_metadata.pickle"])

@@ -1,4 +1,4 @@
-"""How the server is: `/health`, `/ready`, `/memory/…` and `/metrics`. None of them waits for a load or for a chat."""
+"""The state of the server: `/health`, `/ready`, `/memory/…`, `/metrics`. None of them waits for a load or a chat."""
 
 from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
@@ -17,7 +17,7 @@ status_routes = Blueprint("status", __name__)
 @status_routes.get("/health")
 @public
 def health() -> ResponseReturnValue:
-    """Tell that the process lives, and how much memory it is charged."""
+    """Say that the process lives, and how much memory it is charged."""
     memory = get_services().memory
     reading = memory.read()
     return jsonify(
@@ -33,7 +33,7 @@ def health() -> ResponseReturnValue:
 @status_routes.get("/ready")
 @public
 def ready() -> ResponseReturnValue:
-    """Tell which services are loaded, and in words which one loads now, without loading any."""
+    """Say which services are loaded, and in words which one loads now, without loading any."""
     services = get_services()
     phase = services.readiness.phase
     index, error = _index(services)
@@ -71,7 +71,7 @@ def memory_stats() -> ResponseReturnValue:
 @status_routes.get("/memory/report")
 @public
 def memory_report() -> ResponseReturnValue:
-    """Give the measures and how they came about; as text where text is preferred to JSON."""
+    """Give the measures and their history; as text for a caller that prefers text to JSON."""
     report = report_json(get_services())
     if request.accept_mimetypes.best_match(["application/json", "text/plain"]) == "text/plain":
         return Response(report_as_text(report), mimetype="text/plain")

@@ -117,7 +117,7 @@ async function readAnswer(view, signal) {
   }
 }
 
-// Counts down in sight; a screen reader is told once.
+// Counts down on the page; a screen reader says it once.
 async function waitOut(view, problem, signal) {
   if (problem.code === "warming_up") readiness.watch();
   const end = Date.now() + problem.waitS * 1000;

@@ -58,7 +58,7 @@ function describe({ phase, loading, index, error }) {
   if (phase === "failed") return error;
   if (phase === "ready") return index ? `Ready: ${count(index.documents, "document")}, ${count(index.chunks, "passage")}.` : "";
   if (phase === "cold") return "";
-  return `The service is waking up${loading ? `: loading ${loading}` : ""} …`;
+  return `The service is waking up${loading ? `: loading the ${loading}` : ""} …`;
 }
 
 function count(number, word) {
