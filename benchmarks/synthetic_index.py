@@ -9,6 +9,7 @@ import random
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from src.artifacts import LEXICAL_FILE, BuildResults, Manifest, measure_files
 from src.records import Chunk, Document
 from src.retrieval.text_store import TextStore
-from src.retrieval.text_writer import create_text_store
+from src.retrieval.text_writer import TextWriter
 from src.retrieval.vector_store import create_vectors
 
 SENTENCES_PER_CHUNK = 6
@@ -60,7 +61,12 @@ def _build(folder: Path, size: int, manifest: Manifest, texts: list[str], rows: 
         chunks += parts
     means = np.stack([rows[pick].astype(np.float32).mean(axis=0) for pick in picks])
     embeddings = means / np.linalg.norm(means, axis=1, keepdims=True)
-    create_text_store(folder / LEXICAL_FILE, documents, zip(chunks, (rows[pick] for pick in picks), strict=True))
+    with closing(TextWriter(folder / LEXICAL_FILE)) as writer:
+        for number, document in enumerate(documents):
+            writer.add_document(document, chunks[number * CHUNKS_PER_DOCUMENT : (number + 1) * CHUNKS_PER_DOCUMENT])
+        for chunk, pick in zip(chunks, picks, strict=True):
+            writer.add_sentence_embeddings(chunk.chunk_id, rows[pick])
+        writer.finish()
     paths = [chunk.document for chunk in chunks]
     chunk_ids = [chunk.chunk_id for chunk in chunks]
     create_vectors(folder, chunk_ids, paths, embeddings)

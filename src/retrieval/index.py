@@ -78,9 +78,8 @@ def open_index(
     if model_dir is not None:
         manifest.require_match(ModelCard.load(model_dir), store_format())
     texts = TextStore.open(index_dir / LEXICAL_FILE)
-    return Index(
-        manifest, texts, get_encoder or _refuse, get_vectors, partial(open_vectors, index_dir, manifest.results.chunks)
-    )
+    open_own_vectors = partial(open_vectors, index_dir, manifest.results.chunks)
+    return Index(manifest, texts, get_encoder or _refuse, get_vectors, open_own_vectors)
 
 
 class Index:

@@ -6,7 +6,6 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,41 +50,27 @@ class TextWriter:
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN; {_SCHEMA}")
         self.texts = TextStore(self._connection, path)
-        self._document_ids: dict[str, int] = {}
-        self._chunk_rows: dict[str, int] = {}
-        self._blocks = 0
+        self._documents = self._blocks = 0
         self._words: Counter[str] = Counter()
 
-    def add_document(self, document: Document, chunks: Iterable[Chunk] = ()) -> None:
+    def add_document(self, document: Document, chunks: Iterable[Chunk]) -> None:
         """Add a document and its chunks."""
-        number = self._document_ids[document.path] = len(self._document_ids) + 1
+        self._documents += 1
         text = document.text
         blocks = [text[at : at + BLOCK_CHARS] for at in range(0, len(text), BLOCK_CHARS)]
         about = (document.path, document.title, document.sha256, _to_json(document.page_starts), len(text))
-        self._connection.execute("INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?)", (number, *about, self._blocks))
+        self._connection.execute(
+            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?)", (self._documents, *about, self._blocks)
+        )
         self._connection.executemany("INSERT INTO blocks VALUES (?, ?)", enumerate(blocks, start=self._blocks))
         self._blocks += len(blocks)
         for chunk in chunks:
-            self.add_chunk(chunk)
-
-    def add_chunk(self, chunk: Chunk) -> None:
-        """Add a chunk of a document that was added."""
-        row = self._chunk_rows[chunk.chunk_id] = len(self._chunk_rows) + 1
-        place = (self._document_ids[chunk.document], chunk.section, chunk.page, chunk.start, chunk.end)
-        self._connection.execute(
-            "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (row, chunk.chunk_id, *place, _to_json(chunk.sentences)),
-        )
-        fields = (chunk.title, chunk.section, chunk.text)
-        self._connection.execute(
-            "INSERT INTO passages (rowid, title, section, text) VALUES (?, ?, ?, ?)", (row, *fields)
-        )
-        self._words.update(set(split_words("\n".join(fields))))
+            self._add_chunk(self._documents, chunk)
 
     def add_sentence_embeddings(self, chunk_id: str, rows: NDArray[np.int8]) -> None:
         """Add those of one chunk: (sentences, dimension), 127 times the unit-norm rows, rounded."""
         self._connection.execute(
-            "INSERT INTO sentence_embeddings VALUES (?, ?)", (self._chunk_rows[chunk_id], rows.tobytes())
+            "INSERT INTO sentence_embeddings SELECT id, ? FROM chunks WHERE chunk_id = ?", (rows.tobytes(), chunk_id)
         )
 
     def finish(self) -> None:
@@ -99,22 +84,16 @@ class TextWriter:
         """Close the file."""
         self._connection.close()
 
-
-def create_text_store(
-    path: Path, documents: Iterable[Document], chunks: Iterable[tuple[Chunk, NDArray[np.int8]]]
-) -> None:
-    """Write the whole file from what is at hand.
-
-    Args:
-        chunks: each with its sentences' embeddings, as `TextWriter.add_sentence_embeddings` takes them.
-    """
-    with closing(TextWriter(path)) as writer:
-        for document in documents:
-            writer.add_document(document)
-        for chunk, rows in chunks:
-            writer.add_chunk(chunk)
-            writer.add_sentence_embeddings(chunk.chunk_id, rows)
-        writer.finish()
+    def _add_chunk(self, document: int, chunk: Chunk) -> None:
+        place = (document, chunk.section, chunk.page, chunk.start, chunk.end)
+        row = self._connection.execute(
+            "INSERT INTO chunks VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)", (chunk.chunk_id, *place, _to_json(chunk.sentences))
+        ).lastrowid
+        fields = (chunk.title, chunk.section, chunk.text)
+        self._connection.execute(
+            "INSERT INTO passages (rowid, title, section, text) VALUES (?, ?, ?, ?)", (row, *fields)
+        )
+        self._words.update(set(split_words("\n".join(fields))))
 
 
 def _to_json(value: object) -> str:

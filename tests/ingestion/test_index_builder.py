@@ -61,7 +61,7 @@ def test_built_index_holds_the_documents_and_finds_them(config: Config) -> None:
 
     encoder = EmbeddingService.load(config.model_dir)
     passages = TextStore.open(config.index_dir / LEXICAL_FILE)
-    vectors = VectorStore.open(config.index_dir, manifest)
+    vectors = VectorStore.open(config.index_dir, manifest.results.chunks)
     chunk = passages.get_chunks_of("people/leave.md")[1]
     assert (chunk.title, chunk.section) == ("Leave", "Sick leave")
     [best, *_] = vectors.search(encoder.embed([embedding_text(chunk)])[0], 3, Filters())

@@ -8,14 +8,13 @@ import pytest
 from src.artifacts import LEXICAL_FILE, BuildResults, IndexSpec, Manifest
 from src.records import Chunk, Document
 from src.retrieval.text_store import TextStore
-from src.retrieval.text_writer import create_text_store
 from src.retrieval.vector_store import create_vectors
-from tests.fakes import DIMENSION, WordEncoder, sentence_embeddings
-from tests.retrieval.corpus import CHUNKS, DOCUMENTS
+from tests.fakes import DIMENSION, WordEncoder
+from tests.retrieval.corpus import CHUNKS, DOCUMENTS, write_texts
 
 
 def build_index(directory: Path, documents: Sequence[Document], chunks: Sequence[Chunk]) -> None:
-    create_text_store(directory / LEXICAL_FILE, documents, ((c, sentence_embeddings(c)) for c in chunks))
+    write_texts(directory / LEXICAL_FILE, documents, chunks)
     embeddings = WordEncoder().embed([f"{chunk.title} {chunk.text}" for chunk in chunks])
     ids, paths = [chunk.chunk_id for chunk in chunks], [chunk.document for chunk in chunks]
     create_vectors(directory, ids, paths, embeddings)
@@ -29,13 +28,17 @@ def index_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def passages(index_dir: Path) -> Iterator[TextStore]:
+def texts(index_dir: Path) -> Iterator[TextStore]:
     store = TextStore.open(index_dir / LEXICAL_FILE)
     yield store
     store.close()
 
 
+def make_manifest(chunks: int) -> Manifest:
+    spec = IndexSpec(2, "chroma 1.3", "words", "f", DIMENSION, "onnx", "s", {}, {}, "")
+    return Manifest(spec, BuildResults(chunks, "", None, {}))
+
+
 @pytest.fixture
 def manifest() -> Manifest:
-    spec = IndexSpec(2, "chroma 1.3", "words", "f", DIMENSION, "onnx", "s", {}, {}, "")
-    return Manifest(spec, BuildResults(len(CHUNKS), "", None, {}))
+    return make_manifest(len(CHUNKS))

@@ -1,7 +1,15 @@
 """A small corpus, and its chunks."""
 
-from src.records import Document
-from tests.fakes import cut_chunk
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from src.records import Chunk, Document
+from src.retrieval.text_writer import TextWriter
+from tests.fakes import cut_chunk, sentence_embeddings
 
 TEXTS = {
     "leave.md": ("Annual leave", "Everybody gets 25 days of holiday a year. Unused days lapse in March."),
@@ -11,3 +19,17 @@ TEXTS = {
 }
 DOCUMENTS = [Document(path, title, text, sha256="0" * 64) for path, (title, text) in TEXTS.items()]
 CHUNKS = [cut_chunk(document) for document in DOCUMENTS]
+
+
+def write_texts(
+    path: Path,
+    documents: Iterable[Document],
+    chunks: Sequence[Chunk],
+    embed: Callable[[Chunk], NDArray[np.int8]] = sentence_embeddings,
+) -> None:
+    with closing(TextWriter(path)) as writer:
+        for document in documents:
+            writer.add_document(document, [chunk for chunk in chunks if chunk.document == document.path])
+        for chunk in chunks:
+            writer.add_sentence_embeddings(chunk.chunk_id, embed(chunk))
+        writer.finish()

@@ -20,8 +20,8 @@ from src.retrieval.query_terms import (
     find_similar_words,
 )
 from src.retrieval.text_store import TextStore
-from src.retrieval.text_writer import create_text_store
-from tests.fakes import cut_chunk, sentence_embeddings
+from tests.fakes import cut_chunk
+from tests.retrieval.corpus import write_texts
 
 CHUNKS = 10_000
 PARAGRAPH = [Term(f"word{number}", 1, 50 * number) for number in range(1, 100)]
@@ -76,7 +76,7 @@ def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TextStore
     texts = [" ".join(rng.choices(words, weights, k=30) + rng.choices(topics[n % 30], k=30)) for n in range(300)]
     documents = [Document(f"{number}.md", "", text, "x") for number, text in enumerate(texts)]
     chunks = [cut_chunk(document) for document in documents]
-    create_text_store(tmp_path / "s", documents, ((chunk, sentence_embeddings(chunk)) for chunk in chunks))
+    write_texts(tmp_path / "s", documents, chunks)
     store = TextStore.open(tmp_path / "s")
     yield store
     store.close()
@@ -118,7 +118,7 @@ def test_similar_words_are_what_difflib_finds_among_all(tmp_path: Path) -> None:
     words = sorted({"b" + "".join(rng.choices("aeinrst", k=rng.randint(5, 9))) for _ in range(600)})
     document = Document("words.md", "", " ".join(words), "x")
     chunk = cut_chunk(document)
-    create_text_store(tmp_path / "s", [document], [(chunk, sentence_embeddings(chunk))])
+    write_texts(tmp_path / "s", [document], [chunk])
     store = TextStore.open(tmp_path / "s")
     found = 0
     for word in words[::10]:
