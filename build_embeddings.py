@@ -1,9 +1,9 @@
-"""Command line of the offline build; the work is in `src/ingestion/` and `src/embedding/onnx_export.py`.
+"""Command line of the offline build; the work is in `src/ingestion/` and `src/embedding/export/`.
 
 python build_embeddings.py                          build the index of DOCUMENTS_DIR; only what changed is embedded
 python build_embeddings.py --dry-run                tell what a build would do, and write nothing
-python build_embeddings.py --strict                 fail where a file cannot be read
-python build_embeddings.py verify                   check the index, and ask it for its own passages
+python build_embeddings.py --strict                 fail where a file cannot be parsed
+python build_embeddings.py verify                   check the index, and ask it for its own chunks
 python build_embeddings.py inspect                  what is in the index
 python build_embeddings.py search "a question"      ask it without the server
 python build_embeddings.py --export-model           export EMBEDDING_MODEL_NAME to MODEL_DIR
@@ -31,10 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RagError as exc:
         return _fail(str(exc))
     except ModuleNotFoundError as exc:
-        needed = "requirements-build.txt" if arguments.export_model is None else "requirements.txt"
+        needed = "requirements-build.txt" if arguments.export_model is None else "requirements-export.txt"
         return _fail(f"The package {exc.name} is not installed. Run pip install -r {needed}")
     except BrokenPipeError:
-        return 1  # whoever read the output has seen enough of it
+        return 1  # the program that read the output has stopped reading
     except KeyboardInterrupt:
         return _fail("Stopped. What was there before is untouched.")
     except (OSError, sqlite3.Error) as exc:
@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--device", help="torch device of the sentence-transformers backend, such as cuda")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="instead of building")
-    commands.add_parser("verify", help="check the index against its manifest, and ask it for its own passages")
+    commands.add_parser("verify", help="check the index against its manifest, and ask it for its own chunks")
     commands.add_parser("inspect", help="tell what is in the index")
     search = commands.add_parser("search", help="ask the index")
     search.add_argument("question")
@@ -104,7 +104,7 @@ def _search(config: Config, arguments: argparse.Namespace) -> None:
 
 
 def _export(config: Config, arguments: argparse.Namespace) -> None:
-    from src.embedding.onnx_export import export_model
+    from src.embedding.export.onnx_export import export_model
 
     card = export_model(arguments.export_model or config.embedding_model_name, config.model_dir)
     print(f"Exported {card.name} to {config.model_dir}. Now rebuild the index: python build_embeddings.py")

@@ -1,51 +1,56 @@
-"""How gunicorn serves the app: one worker with threads. Comments give the reason for what is not gunicorn's default."""
+"""How gunicorn serves the app: one worker with threads. A comment says why a setting is not gunicorn's default."""
 
 import logging
 import sys
 
 from src.config import Config
 from src.errors import ConfigError
+from src.memory.memory_probe import MemoryProbe
 from src.memory.worker_recycling import get_recycling
 
 try:
     settings = Config.from_env()
 except ConfigError as exc:
-    sys.exit(f"rag512 cannot start: {exc}")
+    sys.exit(f"The server cannot start: {exc}")
 
 # This project's log lines in gunicorn's format; gunicorn sets up only its own loggers.
 log = logging.getLogger("src")
 if not log.handlers:
     handler = logging.StreamHandler()
-    form = "[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s"
+    name = settings.app_name.replace("%", "%%")
+    form = f"[%(asctime)s] [%(process)d] [%(levelname)s] {name}: %(message)s"
     handler.setFormatter(logging.Formatter(form, "%Y-%m-%d %H:%M:%S %z"))
     log.addHandler(handler)
 log.setLevel(settings.log_level)
 
-recycling = get_recycling(settings.max_requests, settings.max_requests_jitter, settings.memory_limit_mb)
+recycling = get_recycling()
+recycling.configure(settings.max_requests, settings.max_requests_jitter, MemoryProbe(settings.memory_limit_mb))
 
-# A laptop is not open to its network; a host that must be passes --bind, as render.yaml does.
+# On a laptop, only this machine may connect. A host that must be reached passes --bind, as render.yaml does.
 bind = f"127.0.0.1:{settings.port}"
+# Some hosts set WEB_CONCURRENCY, which is gunicorn's default; a small one has no room for a second model.
 workers = 1
 # A successor is forked with the app imported, which halves the CPU of a hand-over.
 preload_app = True
+# Chats wait for an LLM in threads, and /health waits for no chat.
 worker_class = "gthread"
 threads = settings.gunicorn_threads
-# A tenth of a CPU can starve the heartbeat for a while.
+# With a tenth of a CPU a worker can be late with its sign of life.
 timeout = 60
-# A retired worker finishes its chats, the slowest of which waits for an LLM.
+# A retired worker finishes its chats. The slowest of them waits for an LLM.
 graceful_timeout = settings.llm_timeout_s + 15
-# Longer than proxies keep an idle connection, so that they close it first and no request meets a closed one.
+# Proxies keep an idle connection for less. So they close it first, and no request meets a closed connection.
 keepalive = 120
-# A thread and 2 MB for a socket that nobody here uses.
+# Nobody here uses this socket; it costs a thread and 2 MB.
 control_socket_disable = True
-# GET /search takes 500 characters of any script.
+# GET /search takes 500 characters of any script, each up to 12 bytes in a URL.
 limit_request_line = 8190
 loglevel = settings.log_level.lower()
-# Before numpy is imported: a pool of threads for matrices of one row costs memory and gains nothing.
+# Set before numpy is imported: a pool of threads costs memory, and gains nothing for matrices of one row.
 raw_env = ["OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "TOKENIZERS_PARALLELISM=false"]
 
-# Hand-over replaces the worker without a gap. gunicorn's own count, which leaves one and which a successor that cannot
-# load would not survive, stays far behind it; only answered chats count there too.
+# The hooks below replace a worker without a gap. gunicorn's own count leaves a gap, and would end an elder whose
+# successors cannot load; so it is only a backstop, at 100 times as many answered chats.
 max_requests = 100 * (settings.max_requests + settings.max_requests_jitter) if settings.max_requests else 0
 max_requests_jitter = settings.max_requests_jitter
 when_ready = recycling.when_ready

@@ -43,7 +43,7 @@ load_env() {
 
 case ${1:-serve} in
 serve)
-    install serve requirements-serve.txt
+    install serve requirements.txt
     load_env
     exec .venv/bin/gunicorn app:app
     ;;
@@ -56,7 +56,7 @@ test)
     install test requirements-dev.txt
     marks="not export"
     if [ "${2:-}" = all ]; then
-        install export requirements.txt
+        install export requirements-export.txt
         marks=""
     fi
     .venv/bin/ruff format --check --quiet .

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from benchmarks.cgroup_box import Box, BoxUnavailable
-from benchmarks.figures import Record, as_json, as_table
+from benchmarks.tables import Record, as_json, as_table
 
 Run = Callable[[argparse.Namespace], Sequence[Record]]
 
@@ -43,13 +43,7 @@ def _soak(arguments: argparse.Namespace) -> Sequence[Record]:
 def _scale(arguments: argparse.Namespace) -> Sequence[Record]:
     from benchmarks.scale import measure_scale
 
-    return measure_scale(arguments.passages, is_boxed=not arguments.no_box)
-
-
-def _streams(_: argparse.Namespace) -> Sequence[Record]:
-    from benchmarks.streams import measure_streams
-
-    return measure_streams()
+    return measure_scale(arguments.chunks, is_boxed=not arguments.no_box)
 
 
 def _plain(arguments: argparse.Namespace) -> Sequence[Record]:
@@ -86,13 +80,12 @@ def main() -> int:
     load = add("load", _load, "many clients: latencies, failures, the memory's peak")
     load.add_argument("--clients", type=int, default=30)
     load.add_argument("--chats", type=int, default=2000)
-    load.add_argument("--handovers", type=int, help="chat until so many workers were replaced, then without")
+    load.add_argument("--handovers", type=int, metavar="N", help="until N workers were replaced, beside one worker")
     load.add_argument("--box", action="store_true", help="in the 512 MB / 0.1 CPU cgroup")
-    add("streams", _streams, "an LLM's streamed answers: what a piece takes on its way, thirty at once beside one")
     soak = add("soak", _soak, "thousands of chats by one worker: does its memory grow?")
     soak.add_argument("--chats", type=int, default=10_000)
-    scale = add("scale", _scale, "many passages, in the 512 MB / 0.1 CPU cgroup")
-    scale.add_argument("passages", type=int, nargs="*", default=[10_000])
+    scale = add("scale", _scale, "many chunks, in the 512 MB / 0.1 CPU cgroup")
+    scale.add_argument("chunks", type=int, nargs="*", default=[10_000])
     scale.add_argument("--no-box", action="store_true", help="unconfined")
     plain = add("plain", _plain, "beside Flask + sentence-transformers + Chroma, at start and lazily")
     plain.add_argument("--box", action="store_true", help="in the 512 MB / 0.1 CPU cgroup")

@@ -4,8 +4,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from benchmarks.figures import Record
 from benchmarks.running_server import ROOT
+from benchmarks.tables import Record
 
 # What the server imports at start, with the first chat, on demand; then what it does without.
 MODULES = (
@@ -40,7 +40,7 @@ print(*(after - before for after, before in zip(read(), before)))
 
 
 def measure_imports(modules: Sequence[str] = MODULES) -> list[Record]:
-    """Import each module in a fresh process; one that is not installed has no figures."""
+    """Import each module in a fresh process; one that is not installed has no numbers."""
     return [{"module": module, **_measure(module)} for module in modules]
 
 

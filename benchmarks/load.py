@@ -9,9 +9,9 @@ from itertools import cycle
 import requests
 
 from benchmarks.cgroup_box import Box
-from benchmarks.figures import Record, percentile
 from benchmarks.questions import handbook_questions
-from benchmarks.running_server import RunningServer, running_server
+from benchmarks.running_server import Server, run_server
+from benchmarks.tables import Record, percentile
 
 POLL_S = 0.2
 # A person reads before the next question; a client that never pauses measures a queue.
@@ -28,20 +28,20 @@ class _Seen:
 
 
 def measure_load(*, clients: int, chats: int, box: Box | None = None, max_requests: int = 0) -> Record:
-    """Chat so many times; the worker is replaced every `max_requests` chats, 0: never."""
+    """Answer this number of chats; the worker is replaced every `max_requests` chats, 0: never."""
     return _run(clients, max_requests, box, lambda seen: len(seen.latencies_ms) >= chats)
 
 
 def measure_handovers(*, clients: int, handovers: int, box: Box | None = None, max_requests: int = 50) -> list[Record]:
-    """Chat until so many workers were replaced; then as many chats by one worker."""
+    """Chat until this number of workers was replaced; then as many chats by one worker."""
     replaced = _run(clients, max_requests, box, lambda seen: seen.retired >= handovers)
     return [replaced, measure_load(clients=clients, chats=int(replaced["chats"] or 0), box=box)]
 
 
 def _run(clients: int, max_requests: int, box: Box | None, is_enough: Callable[[_Seen], bool]) -> Record:
     seen, stop, questions = _Seen(), threading.Event(), handbook_questions()
-    with running_server({"MAX_REQUESTS": str(max_requests)}, box=box) as server:
-        server.chat(questions[0])
+    with run_server({"MAX_REQUESTS": str(max_requests)}, box=box) as server:
+        server.ask(questions[0])
         threads = [
             threading.Thread(target=_chat, args=(server, seen, stop, questions[i:] + questions[:i]))
             for i in range(clients)
@@ -66,14 +66,14 @@ def _run(clients: int, max_requests: int, box: Box | None, is_enough: Callable[[
         }
 
 
-def _look(server: RunningServer, seen: _Seen) -> None:
-    alive = {process.pid for process in server.processes()} - {server.pid}
+def _look(server: Server, seen: _Seen) -> None:
+    alive = set(server.workers())
     seen.pids |= alive
     seen.retired = len(seen.pids - alive)
     seen.peak_mb = max(seen.peak_mb, server.memory().total_mb)
 
 
-def _chat(server: RunningServer, seen: _Seen, stop: threading.Event, questions: Sequence[str]) -> None:
+def _chat(server: Server, seen: _Seen, stop: threading.Event, questions: Sequence[str]) -> None:
     with requests.Session() as session:
         for question in cycle(questions):
             start = time.perf_counter()

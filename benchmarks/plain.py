@@ -7,9 +7,9 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from benchmarks.cgroup_box import Box
-from benchmarks.figures import Record
 from benchmarks.startup import measure_startup
 from benchmarks.synthetic_index import CACHE
+from benchmarks.tables import Record
 from src.config import Config
 
 FOLDER = Path(__file__).parent / "plain_way"

@@ -1,14 +1,16 @@
-"""Runs the real server as a child process and reads what it costs: memory and CPU of the whole process tree."""
+"""The one harness of tests, benchmarks and evaluations: it starts the real server, asks it, measures it, stops it."""
 
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import requests
@@ -17,29 +19,55 @@ from benchmarks.cgroup_box import Box
 from benchmarks.process_memory import TreeMemory, read_tree
 
 ROOT = Path(__file__).parent.parent
-SERVE = (sys.executable, "-m", "gunicorn", "app:app")
+GUNICORN = (sys.executable, "-m", "gunicorn")
+SERVE = (*GUNICORN, "app:app")
 START_LIMIT_S = 180.0
+STOP_LIMIT_S = 30.0
+ANSWER_LIMIT_S = 120.0
+POLL_S = 0.02
 
 
 @dataclass(slots=True)
-class RunningServer:
+class Server:
     """A gunicorn master with its workers.
 
     Args:
+        log: the file that holds what the server printed.
         ready_s: seconds from spawn to the first answer of `/health`.
     """
 
     url: str
-    pid: int
-    ready_s: float
+    process: "subprocess.Popen[bytes]"
+    log: Path
+    ready_s: float = 0.0
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        """Get a path, whatever the status."""
+        return requests.get(self.url + path, timeout=ANSWER_LIMIT_S, **options)
+
+    def post(self, path: str, body: Any, **options: Any) -> requests.Response:
+        """Post JSON to a path, whatever the status."""
+        return requests.post(self.url + path, json=body, timeout=ANSWER_LIMIT_S, **options)
+
+    def ask(self, message: str, **body: Any) -> dict[str, Any]:
+        """Ask `/chat` one question; anything but 200 is an error that says what came instead."""
+        response = self.post("/chat", {"message": message, **body})
+        if response.status_code != 200:
+            raise requests.HTTPError(f"{response.status_code}: {response.text}", response=response)
+        answer: dict[str, Any] = response.json()
+        return answer
 
     def processes(self) -> list[psutil.Process]:
         """List master and workers; a process that ends meanwhile is left out."""
         try:
-            master = psutil.Process(self.pid)
+            master = psutil.Process(self.process.pid)
             return [master, *master.children(recursive=True)]
         except psutil.NoSuchProcess:
             return []
+
+    def workers(self) -> list[int]:
+        """List the pids of the workers."""
+        return [process.pid for process in self.processes()[1:]]
 
     def memory(self) -> TreeMemory:
         """Read what all processes hold together."""
@@ -54,66 +82,78 @@ class RunningServer:
             except psutil.NoSuchProcess:
                 continue
             total += times.user + times.system
-            if process.pid == self.pid:
+            if process.pid == self.process.pid:
                 total += times.children_user + times.children_system
         return total
 
-    def chat(self, message: str, timeout_s: float = 120) -> float:
-        """Ask one question and return its wall time in seconds; anything but 200 is an error."""
-        start = time.perf_counter()
-        response = requests.post(self.url + "/chat", json={"message": message}, timeout=timeout_s)
-        response.raise_for_status()
-        return time.perf_counter() - start
+    def is_healthy(self) -> bool:
+        """Tell whether `/health` answers; a server that has stopped is an error with its log."""
+        if self.process.poll() is not None:
+            log = self.log.read_text(errors="replace")
+            raise RuntimeError(f"The server stopped with status {self.process.returncode}:\n{log}")
+        try:
+            return requests.get(self.url + "/health", timeout=10).ok
+        except (requests.ConnectionError, requests.Timeout):
+            return False
 
 
 @contextmanager
-def running_server(
+def run_server(
     environment: Mapping[str, str] | None = None,
     *,
+    log: Path | None = None,
     box: Box | None = None,
     command: Sequence[str] = SERVE,
     cwd: Path = ROOT,
-) -> Iterator[RunningServer]:
-    """Start the server, yield it when `/health` answers, stop it at the end.
+) -> Iterator[Server]:
+    """Start the server on a free port without a rate limit, yield it when `/health` answers, stop it at the end.
 
     Args:
+        environment: added to this process's own.
+        log: where the server's output goes; None: a scratch file.
         box: a cgroup to start it in; None: unconfined.
     """
+    port = str(free_port())
+    given = {**os.environ, "PORT": port, "RATE_LIMIT": "off", **(environment or {})}
+    with tempfile.TemporaryDirectory() as scratch:
+        log = log or Path(scratch) / "log"
+        start = time.perf_counter()
+        with log.open("wb") as output:
+            popen = box.start if box else subprocess.Popen
+            process = popen(command, cwd=cwd, env=given, stdout=output, stderr=output)
+        server = Server(f"http://127.0.0.1:{port}", process, log)
+        try:
+            wait_until(server.is_healthy, "/health answers", START_LIMIT_S)
+            server.ready_s = time.perf_counter() - start
+            yield server
+        finally:
+            _stop(process)
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    given = {"PORT": str(port), "RATE_LIMIT": "off", **(environment or {})}
-    start = time.perf_counter()
-    popen = box.start if box else subprocess.Popen
-    process = popen(
-        command,
-        cwd=cwd,
-        env={**os.environ, **given},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    url = f"http://127.0.0.1:{port}"
+        return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], object], what: str, limit_s: float = 30) -> None:
+    """Look every 20 ms until the condition holds.
+
+    Raises:
+        TimeoutError: it does not hold within the limit; the message says `what`.
+    """
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"Not within {limit_s:.0f} s: {what}")
+        time.sleep(POLL_S)
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
     try:
-        _wait_for_health(url, process, start + START_LIMIT_S)
-        yield RunningServer(url, process.pid, time.perf_counter() - start)
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _wait_for_health(url: str, process: "subprocess.Popen[bytes]", deadline: float) -> None:
-    while True:
-        if process.poll() is not None:
-            raise RuntimeError(f"The server stopped with status {process.returncode} before it answered.")
-        try:
-            requests.get(url + "/health", timeout=10).raise_for_status()
-        except (requests.ConnectionError, requests.Timeout):
-            if time.perf_counter() > deadline:
-                raise
-            time.sleep(0.02)
-        else:
-            return
+        process.wait(STOP_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,20 +1,20 @@
-"""The server with many passages, in the free tier's box: the index is synthetic, the rest is as in `startup.py`."""
+"""The server with many chunks, in the free tier's box: the index is synthetic, the rest is as in `startup.py`."""
 
 from benchmarks.cgroup_box import Box
-from benchmarks.figures import Record
 from benchmarks.startup import measure_startup
 from benchmarks.synthetic_index import get_synthetic_index
+from benchmarks.tables import Record
 from src.config import Config
 
 
 def measure_scale(sizes: list[int], *, is_boxed: bool = True) -> list[Record]:
-    """Measure the server with each number of passages, in the free tier's box unless told otherwise."""
+    """Measure the server with each number of chunks, in the free tier's box unless told otherwise."""
     records = []
     for size in sizes:
         environment = {"INDEX_DIR": str(get_synthetic_index(size, Config.from_env().index_dir))}
         if not is_boxed:
-            records.append(measure_startup(f"{size} passages", environment=environment))
+            records.append(measure_startup(f"{size} chunks", environment=environment))
             continue
         with Box() as box:
-            records.append(measure_startup(f"{size} passages", environment=environment, box=box))
+            records.append(measure_startup(f"{size} chunks", environment=environment, box=box))
     return records

@@ -8,25 +8,25 @@ from collections.abc import Sequence
 
 import requests
 
-from benchmarks.figures import Record, slope
 from benchmarks.questions import handbook_questions
-from benchmarks.running_server import RunningServer, running_server
+from benchmarks.running_server import Server, run_server
+from benchmarks.tables import Record, slope
 
 SAMPLES = 100
 
 
 def measure_soak(chats: int, *, is_repeating: bool = False) -> Record:
-    """Chat so many times, one after the other, and fit a line through the memory.
+    """Ask this number of questions, one after the other, and fit a line through the memory.
 
     Args:
         is_repeating: ask the handbook's questions over and over, so that all come from the caches.
     """
-    with running_server({"MAX_REQUESTS": "0"}) as server, requests.Session() as session:
+    with run_server({"MAX_REQUESTS": "0"}) as server, requests.Session() as session:
         counts, memory_mb = [], []
         step = max(1, chats // SAMPLES)
         for count in range(0, chats, step):
             for number in range(count, min(count + step, chats)):
-                _chat(session, server, _question(number, is_repeating))
+                _ask(session, server, _question(number, is_repeating))
             counts.append(min(count + step, chats))
             memory_mb.append(server.memory().anonymous_mb)
         caches = session.get(server.url + "/memory/stats", timeout=60).json()["caches"].values()
@@ -39,7 +39,7 @@ def measure_soak(chats: int, *, is_repeating: bool = False) -> Record:
         "last_mb": memory_mb[-1],
         "growth_mb_per_10000": _growth(counts, memory_mb),
         "growth_second_half_mb_per_10000": _growth(counts[half:], memory_mb[half:]),
-        "caches_hold_mb": sum(cache["megabytes"] for cache in caches),
+        "cached_results": sum(cache["entries"] for cache in caches),
     }
 
 
@@ -53,5 +53,5 @@ def _question(number: int, is_repeating: bool) -> str:
     return question if is_repeating else f"{question} Case {number}."
 
 
-def _chat(session: requests.Session, server: RunningServer, question: str) -> None:
+def _ask(session: requests.Session, server: Server, question: str) -> None:
     session.post(server.url + "/chat", json={"message": question}, timeout=60).raise_for_status()

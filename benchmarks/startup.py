@@ -12,10 +12,10 @@ from pathlib import Path
 import requests
 
 from benchmarks.cgroup_box import Box
-from benchmarks.figures import Record
 from benchmarks.process_memory import TreeMemory
 from benchmarks.questions import handbook_questions
-from benchmarks.running_server import ROOT, SERVE, RunningServer, running_server
+from benchmarks.running_server import ROOT, SERVE, Server, run_server
+from benchmarks.tables import Record
 
 PEAK_INTERVAL_S = 0.25
 
@@ -35,11 +35,11 @@ def measure_startup(
     Memory is that of all processes as if alone on the machine (`process_memory.py`). Times are from spawn.
     """
     questions = cycle(handbook_questions())
-    with running_server({"MAX_REQUESTS": "0", **(environment or {})}, box=box, command=command, cwd=cwd) as server:
+    with run_server({"MAX_REQUESTS": "0", **(environment or {})}, box=box, command=command, cwd=cwd) as server:
         start, start_cpu_s = server.memory(), server.cpu_s()
-        first_answer_s = server.chat(next(questions))
+        first_answer_s = _time_ask(server, next(questions))
         first, first_cpu_s = server.memory(), server.cpu_s()
-        times_s = [server.chat(question) for question in islice(questions, warm)]
+        times_s = [_time_ask(server, question) for question in islice(questions, warm)]
         warm_memory, warm_cpu_s = server.memory(), server.cpu_s() - first_cpu_s
         with watching_peak(server) as peaks:
             answered, at_once_s = _ask_at_once(server, list(islice(questions, clients)))
@@ -62,8 +62,15 @@ def measure_startup(
         }
 
 
+def _time_ask(server: Server, question: str) -> float:
+    """Ask one question; return the seconds until its answer."""
+    start = time.perf_counter()
+    server.ask(question)
+    return time.perf_counter() - start
+
+
 @contextmanager
-def watching_peak(server: RunningServer) -> Iterator[list[float]]:
+def watching_peak(server: Server) -> Iterator[list[float]]:
     """Note the memory of all processes every quarter of a second; the largest of the list is the peak."""
     seen_mb = [server.memory().total_mb]
     stop = threading.Event()
@@ -89,9 +96,9 @@ def _memory(when: str, memory: TreeMemory) -> dict[str, float]:
     }
 
 
-def _load_steps(server: RunningServer) -> dict[str, float]:
+def _load_steps(server: Server) -> dict[str, float]:
     """Ask the server what its own heavy steps cost; another server has no such page."""
-    response = requests.get(server.url + "/memory/stats", timeout=60)
+    response = server.get("/memory/stats")
     if not response.ok:
         return {}
     costs = {}
@@ -102,13 +109,13 @@ def _load_steps(server: RunningServer) -> dict[str, float]:
     return costs
 
 
-def _ask_at_once(server: RunningServer, questions: list[str]) -> tuple[int, float]:
-    """Ask all at once; how many were answered, and the seconds until the last of them was."""
+def _ask_at_once(server: Server, questions: list[str]) -> tuple[int, float]:
+    """Ask all at once; return how many were answered, and the seconds until the last answer."""
     answered = []
 
     def ask(question: str) -> None:
         with suppress(requests.RequestException):
-            server.chat(question)
+            server.ask(question)
             answered.append(time.perf_counter())
 
     start = time.perf_counter()

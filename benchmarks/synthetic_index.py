@@ -1,7 +1,7 @@
 """An index of any size, made of the sample handbook's sentences through the project's own build functions.
 
-A passage is some sentences drawn at random; its embedding is the mean of theirs, so that a question of the handbook
-finds near passages among thousands of others. Nothing is embedded, which would take hours.
+A chunk is some sentences drawn at random; its embedding is the mean of theirs, so that a question of the handbook
+finds near chunks among thousands of others. Nothing is embedded, which would take hours.
 """
 
 import hashlib
@@ -9,24 +9,26 @@ import random
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from src.artifacts import CHROMA_DIR, LEXICAL_FILE, Manifest, measure_files
+from src.artifacts import LEXICAL_FILE, BuildResults, Manifest, measure_files
 from src.records import Chunk, Document
-from src.retrieval.chroma_client import create_vector_store
-from src.retrieval.passage_store import PassageStore, create_passage_store
+from src.retrieval.text_store import TextStore
+from src.retrieval.text_writer import TextWriter
+from src.retrieval.vector_store import create_vectors
 
-SENTENCES_A_CHUNK = 6
-CHUNKS_A_DOCUMENT = 20
+SENTENCES_PER_CHUNK = 6
+CHUNKS_PER_DOCUMENT = 20
 CACHE = Path(tempfile.gettempdir()) / "rag512-lab"
 
 
 def get_synthetic_index(chunks: int, index_dir: Path) -> Path:
-    """Return the folder of an index with so many chunks, made of the one in `index_dir` and kept for the next run."""
+    """Return the folder of an index of this size, made of the one in `index_dir` and kept for the next run."""
     manifest = Manifest.load(index_dir)
     folder = CACHE / f"index-{chunks}-{manifest.fingerprint}"
     if not folder.exists():
@@ -38,7 +40,7 @@ def get_synthetic_index(chunks: int, index_dir: Path) -> Path:
 
 
 def _read_sentences(index_dir: Path) -> tuple[list[str], NDArray[np.int8]]:
-    store = PassageStore.open(index_dir / LEXICAL_FILE)
+    store = TextStore.open(index_dir / LEXICAL_FILE)
     entries, _ = store.list_documents(limit=10_000, offset=0)
     texts, rows = [], []
     for chunk in (chunk for entry in entries for chunk in store.get_chunks_of(entry.path)):
@@ -50,28 +52,30 @@ def _read_sentences(index_dir: Path) -> tuple[list[str], NDArray[np.int8]]:
 
 def _build(folder: Path, size: int, manifest: Manifest, texts: list[str], rows: NDArray[np.int8]) -> None:
     draw = random.Random(512)
-    picks = [draw.sample(range(len(texts)), SENTENCES_A_CHUNK) for _ in range(size)]
+    picks = [draw.sample(range(len(texts)), SENTENCES_PER_CHUNK) for _ in range(size)]
     documents, chunks = [], []
-    for number, start in enumerate(range(0, size, CHUNKS_A_DOCUMENT)):
-        part = picks[start : start + CHUNKS_A_DOCUMENT]
+    for number, start in enumerate(range(0, size, CHUNKS_PER_DOCUMENT)):
+        part = picks[start : start + CHUNKS_PER_DOCUMENT]
         document, parts = _make_document(number, [[texts[i] for i in pick] for pick in part])
         documents.append(document)
         chunks += parts
     means = np.stack([rows[pick].astype(np.float32).mean(axis=0) for pick in picks])
     embeddings = means / np.linalg.norm(means, axis=1, keepdims=True)
-    create_passage_store(folder / LEXICAL_FILE, documents, zip(chunks, (rows[pick] for pick in picks), strict=True))
+    with closing(TextWriter(folder / LEXICAL_FILE)) as writer:
+        for number, document in enumerate(documents):
+            writer.add_document(document, chunks[number * CHUNKS_PER_DOCUMENT : (number + 1) * CHUNKS_PER_DOCUMENT])
+        for chunk, pick in zip(chunks, picks, strict=True):
+            writer.add_sentence_embeddings(chunk.chunk_id, rows[pick])
+        writer.finish()
     paths = [chunk.document for chunk in chunks]
     chunk_ids = [chunk.chunk_id for chunk in chunks]
-    create_vector_store(folder / CHROMA_DIR, chunk_ids, paths, embeddings)
-    replace(
-        manifest,
-        documents=len(documents),
-        chunks=size,
-        document_hashes={document.path: document.sha256 for document in documents},
-        embeddings_sha256=hashlib.sha256(embeddings.tobytes()).hexdigest(),
-        skipped={},
-        file_bytes=measure_files(folder),
-    ).save(folder)
+    create_vectors(folder, chunk_ids, paths, embeddings)
+    spec = replace(
+        manifest.spec, document_hashes={document.path: document.sha256 for document in documents}, skipped={}
+    )
+    digest = hashlib.sha256(embeddings.tobytes()).hexdigest()
+    floor = manifest.results.relevance_floor
+    Manifest(spec, BuildResults(size, digest, floor, measure_files(folder))).save(folder)
 
 
 def _make_document(number: int, passages: list[list[str]]) -> tuple[Document, list[Chunk]]:

@@ -63,15 +63,15 @@ def sparkline(values: list[float]) -> str:
 def _processes(report: Mapping[str, Any]) -> Table:
     table = Table("process", "pid", "RSS MB", "PSS MB", "VMS MB", "threads")
     for item in report["processes"]:
-        figures = (item["rss_mb"], item["pss_mb"] or "-", item["vms_mb"], item["threads"])
-        table.add_row(item["role"], str(item["pid"]), *map(str, figures))
+        sizes = (item["rss_mb"], item["pss_mb"] or "-", item["vms_mb"], item["threads"])
+        table.add_row(item["role"], str(item["pid"]), *map(str, sizes))
     return table
 
 
 def _counts(report: Mapping[str, Any]) -> Table:
     table = Table("of this worker", "")
     for name, cache in report["caches"].items():
-        table.add_row(f"cache of {name}", f"{cache['megabytes']} MB, {cache['hits']} hits, {cache['misses']} misses")
+        table.add_row(f"cache of {name}", f"{cache['entries']} entries, {cache['hits']} hits, {cache['misses']} misses")
     for name, number in report["counts"].items():
         table.add_row(name.replace("_", " "), str(number))
     for change in report["mode_history"][-5:]:

@@ -45,7 +45,7 @@ def measure_answers(asked: Sequence[Asked]) -> dict[str, float]:
     """
     answerable = [item for item in asked if item.question.golds]
     given = [_MARKER.sub("", item.answer.text) for item in answerable if item.answer.grounded]
-    figures = {
+    measures = {
         "questions": float(len(answerable)),
         "cites_gold": _share([cites_gold(item.question, item.answer) for item in answerable]),
         "words": sum(len(text.split()) for text in given) / max(1, len(given)),
@@ -53,8 +53,8 @@ def measure_answers(asked: Sequence[Asked]) -> dict[str, float]:
     short = [item for item in answerable if _is_short(item.question)]
     if short:
         held = [item.answer.grounded and holds(item.answer.text, item.question.answers) for item in short]
-        figures["has_gold"] = _share(held)
-    return figures
+        measures["has_gold"] = _share(held)
+    return measures
 
 
 def measure_refusals(asked: Sequence[Asked]) -> dict[str, float]:

@@ -70,7 +70,7 @@ class EvalSet:
     has_answers: bool = True
 
     def sample(self, limit: int | None) -> "EvalSet":
-        """Keep so many questions, the same every time: those whose id hashes lowest."""
+        """Keep `limit` questions, the same every time: those whose id hashes lowest."""
         ordered = sorted(self.questions, key=lambda item: hashlib.sha256(item.question_id.encode()).digest())
         return replace(self, questions=tuple(ordered[:limit]))
 
@@ -82,7 +82,7 @@ def load_set(folder: Path) -> EvalSet:
         FileNotFoundError: the folder is neither form.
     """
     if (folder / "questions.jsonl").is_file():
-        questions = tuple(map(_question, _rows(folder / "questions.jsonl")))
+        questions = tuple(map(_question, read_rows(folder / "questions.jsonl")))
         return EvalSet(folder.name, _documents(folder), questions)
     relevant: dict[str, list[Gold]] = {}
     with (folder / "qrels" / "test.tsv").open(encoding="utf-8", newline="") as file:
@@ -91,10 +91,10 @@ def load_set(folder: Path) -> EvalSet:
             relevant.setdefault(row["query-id"], []).append(gold)
     questions = tuple(
         Question(row["_id"], row["text"], golds=tuple(relevant[row["_id"]]))
-        for row in _rows(folder / "queries.jsonl")
+        for row in read_rows(folder / "queries.jsonl")
         if row["_id"] in relevant
     )
-    documents = tuple(_document(row["_id"], row) for row in _rows(folder / "corpus.jsonl"))
+    documents = tuple(_document(row["_id"], row) for row in read_rows(folder / "corpus.jsonl"))
     return EvalSet(folder.name, documents, questions, has_answers=False)
 
 
@@ -103,7 +103,7 @@ def _documents(folder: Path) -> tuple[Document, ...] | None:
     if (folder / "docs").is_dir():
         return tuple(item for item in load_documents(folder / "docs") if not isinstance(item, Skipped))
     if (folder / "passages.jsonl").is_file():
-        return tuple(_document(row["passage_id"], row) for row in _rows(folder / "passages.jsonl"))
+        return tuple(_document(row["passage_id"], row) for row in read_rows(folder / "passages.jsonl"))
     return None
 
 
@@ -129,7 +129,8 @@ def _document(name: str, row: dict[str, Any]) -> Document:
     return Document(name + SUFFIX, row["title"], row["text"], sha256="")
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Read a file of JSON lines."""
     with path.open(encoding="utf-8") as file:
         yield from map(json.loads, file)
 

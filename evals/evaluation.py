@@ -12,29 +12,29 @@ from evals.serving import Served, serve_documents, serve_index
 from src.config import Config
 from src.records import Document
 
-Figures = dict[str, dict[str, float]]
+Measures = dict[str, dict[str, float]]
 
-# A set of fewer articles is about one thing: its halves would answer each other's questions.
+# The articles of a smaller set are about one thing: one half would answer the other's questions.
 MIN_ARTICLES = 20
 
 
-def evaluate(dataset: EvalSet, config: Config, cache_dir: Path) -> Figures:
-    """Measure everything that the set has gold for; groups of figures by name."""
-    figures: Figures = {}
+def evaluate(dataset: EvalSet, config: Config, cache_dir: Path) -> Measures:
+    """Measure everything that the set has gold for; groups of measures by name."""
+    measures: Measures = {}
     with _serve(dataset.documents, config, cache_dir) as served:
         if dataset.has_answers:
             asked = ask(served, dataset.questions, config.top_k)
-            figures["answers"] = measure_answers(asked)
-            figures["cpu_ms"] = measure_cpu(served, len(asked))
+            measures["answers"] = measure_answers(asked)
+            measures["cpu_ms"] = measure_cpu(served, len(asked))
             if not all(question.golds for question in dataset.questions):
-                figures["refusals"] = measure_refusals(asked)
+                measures["refusals"] = measure_refusals(asked)
         for kind in KINDS:
-            figures[kind] = measure_retrieval(served.retriever, dataset.questions, kind)
+            measures[kind] = measure_retrieval(served.index, dataset.questions, kind)
     if dataset.has_answers and dataset.documents and len({item.title for item in dataset.documents}) >= MIN_ARTICLES:
         kept, questions = halve(dataset.documents, dataset.questions)
         with _serve(kept, config, cache_dir) as served:
-            figures["halves"] = measure_refusals(ask(served, questions, config.top_k))
-    return figures
+            measures["halves"] = measure_refusals(ask(served, questions, config.top_k))
+    return measures
 
 
 def halve(

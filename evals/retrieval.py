@@ -9,20 +9,20 @@ from ir_measures import RR, R, Success, nDCG
 from evals.datasets import Question
 from src.rag.history import add_context, bound_history
 from src.records import Hit, RetrievalKind
-from src.retrieval.retriever import Retriever
+from src.retrieval.index import Index
 
 MEASURES = {"ndcg@10": nDCG @ 10, "mrr": RR, "hit@5": Success @ 5, "recall@20": R @ 20}
-PASSAGES_A_QUESTION = 60  # enough for 20 different documents
+HITS_PER_QUESTION = 60  # enough for 20 different documents
 KINDS: tuple[RetrievalKind, ...] = get_args(RetrievalKind)
 
 
-def measure_retrieval(retriever: Retriever, questions: Sequence[Question], kind: RetrievalKind) -> dict[str, float]:
+def measure_retrieval(index: Index, questions: Sequence[Question], kind: RetrievalKind) -> dict[str, float]:
     """Search for each question that has an answer, as the pipeline would."""
     asked = [question for question in questions if question.golds]
     run: dict[str, dict[str, float]] = {}
     for question in asked:
         query = add_context(question.text, bound_history(question.history))
-        hits = retriever.search(query, limit=PASSAGES_A_QUESTION, kind=kind).hits
+        hits = index.search(query, limit=HITS_PER_QUESTION, kind=kind).hits
         run[question.question_id] = _first_ranks(question, hits)
     relevant = {
         question.question_id: {str(number): gold.grade for number, gold in enumerate(question.golds)}

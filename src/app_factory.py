@@ -3,31 +3,34 @@
 Nothing heavy is imported here: numpy, onnxruntime, tokenizers, chromadb and requests come with the first `/chat`.
 """
 
+from __future__ import annotations
+
 import logging
-from collections.abc import Callable
-from functools import lru_cache, partial, update_wrapper
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import _lru_cache_wrapper, lru_cache, partial, update_wrapper
 from threading import BoundedSemaphore, Lock
 from typing import Any, Generic, TypeVar
 
 from flask import Flask
 
-from src.artifacts import LEXICAL_FILE, Manifest, ModelCard
+from src.artifacts import Manifest, ModelCard
 from src.config import Config
 from src.memory.c_heap import share_heap
 from src.memory.memory_manager import MemoryManager
 from src.memory.memory_probe import MemoryProbe
+from src.memory.worker_recycling import get_recycling
 from src.rag.generator import OpenAIChatGenerator
 from src.rag.rag_pipeline import RAGPipeline
 from src.readiness import Readiness
-from src.retrieval.cached_retriever import CachedEncoder, CachedRetriever
-from src.retrieval.lexical_index import LexicalIndex
-from src.retrieval.passage_store import PassageStore
-from src.retrieval.retriever import Encoder, Retriever, VectorSearch
+from src.retrieval.index import Encoder, Index, open_index
+from src.retrieval.vector_store import VectorSearch, open_vectors, store_format
+from src.web.access import register_access
 from src.web.error_handlers import register_error_handlers
 from src.web.request_parsing import MAX_BODY_BYTES
 from src.web.routes import register_routes
-from src.web.security import register_security
-from src.web.services import EXTENSION, Services
+from src.web.services import EXTENSION, Services, ServiceState
 
 T = TypeVar("T")
 
@@ -35,52 +38,49 @@ logger = logging.getLogger(__name__)
 
 
 class BuildOnce(Generic[T]):
-    """`lru_cache` made single-flight: cold callers meet at a lock, one builds, and a failed build is not kept.
+    """`lru_cache` made single-flight for each `Config`: cold callers meet at a lock, one builds, a failure is not kept.
 
-    Each getter has its own lock, so that nothing quick (`/ready`, `/documents`) waits for what is slow to build; the
-    getters call one another in one direction only.
+    Each getter has locks of its own, so that nothing quick (`/ready`, `/documents`) waits for what is slow to build.
+    The getters call one another in one direction only.
     """
 
     def __init__(self, build: Callable[[Config], T]) -> None:
-        self._get = lru_cache(maxsize=1)(build)
+        self._build = build
         self._lock = Lock()
+        self._caches: dict[Config, tuple[_lru_cache_wrapper[T], Lock]] = {}
         update_wrapper(self, build)
 
     def __call__(self, config: Config) -> T:
         """Return the service, building it if this is the first call."""
-        with self._lock:
-            return self._get(config)
+        cache, lock = self._cache_of(config)
+        with lock:
+            return cache()
 
-    @property
-    def is_built(self) -> bool:
+    def is_built(self, config: Config) -> bool:
         """Tell whether the service is in memory."""
-        return self._get.cache_info().currsize > 0
+        return self._cache_of(config)[0].cache_info().currsize > 0
 
-    def clear(self) -> None:
+    def clear(self, config: Config) -> None:
         """Forget the service; the next call builds it again."""
-        with self._lock:
-            self._get.cache_clear()
+        cache, lock = self._cache_of(config)
+        with lock:
+            cache.cache_clear()
+
+    def _cache_of(self, config: Config) -> tuple[_lru_cache_wrapper[T], Lock]:
+        cached = self._caches.get(config)
+        if cached is None:
+            with self._lock:
+                fresh = lru_cache(maxsize=1)(partial(self._build, config)), Lock()
+                cached = self._caches.setdefault(config, fresh)
+        return cached
 
 
 @BuildOnce
 def get_manifest(config: Config) -> Manifest:
     """Read what the index holds, and refuse one that other parts built than are here."""
     manifest = Manifest.load(config.index_dir)
-    manifest.require_match(ModelCard.load(config.model_dir))
+    manifest.require_match(ModelCard.load(config.model_dir), store_format())
     return manifest
-
-
-@BuildOnce
-def get_passage_store(config: Config) -> PassageStore:
-    """Open the texts: documents, passages, sentences."""
-    get_manifest(config)
-    return PassageStore.open(config.index_dir / LEXICAL_FILE)
-
-
-@BuildOnce
-def get_lexical_index(config: Config) -> LexicalIndex:
-    """Open the BM25 index, which lies in the same file as the texts."""
-    return LexicalIndex(get_passage_store(config).database)
 
 
 @BuildOnce
@@ -98,67 +98,87 @@ def get_embedding_service(config: Config) -> Encoder:
 @BuildOnce
 def get_vector_store(config: Config) -> VectorSearch:
     """Open the prebuilt Chroma collection, from a scratch copy or at `CHROMA_URL`."""
-    manifest = get_manifest(config)
-    if config.chroma_url:
-        from src.retrieval.chroma_client import ChromaServer
-
-        return ChromaServer.connect(config.chroma_url, manifest)
-    from src.retrieval.vector_store import VectorStore
-
-    return VectorStore.open(config.index_dir, manifest)
+    return open_vectors(config.index_dir, get_manifest(config).results.chunks, config.chroma_url)
 
 
 @BuildOnce
-def get_retriever(config: Config) -> CachedRetriever:
-    """Join the lexical index with the dense one, which is loaded when a search first needs it."""
-    fingerprint = get_manifest(config).fingerprint
-    encoder = CachedEncoder(partial(get_embedding_service, config), fingerprint)
-    retriever = Retriever(
-        get_passage_store(config),
-        get_lexical_index(config),
-        get_encoder=lambda: encoder,
+def get_index(config: Config) -> Index:
+    """Open the index: its texts and words at once; a search by meaning asks for the model and the vectors."""
+    # What /ready has read may be older than the files that are opened here.
+    get_manifest.clear(config)
+    return open_index(
+        config.index_dir,
+        manifest=get_manifest(config),
+        get_encoder=partial(get_embedding_service, config),
         get_vectors=partial(get_vector_store, config),
     )
-    return CachedRetriever(retriever, encoder, fingerprint)
 
 
 @BuildOnce
 def get_rag_pipeline(config: Config) -> RAGPipeline:
     """Join retrieval, the LLM where there is a key, and the extractive answer."""
     return RAGPipeline(
-        get_retriever(config),
+        get_index(config),
         generator=OpenAIChatGenerator.from_config(config) if config.llm_api_key else None,
-        relevance_floor=get_manifest(config).relevance_floor,
+        relevance_floor=get_manifest(config).results.relevance_floor,
     )
 
 
-SERVICES: dict[str, BuildOnce[Any]] = {
-    "passage_store": get_passage_store,
-    "lexical_index": get_lexical_index,
-    "embedding_service": get_embedding_service,
-    "vector_store": get_vector_store,
-    "rag_pipeline": get_rag_pipeline,
-}
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One line of the table of services.
+
+    Args:
+        words: what the page calls it, after "the".
+        is_heavy: it costs tens of MB: its load is measured, and it does not survive an unload.
+    """
+
+    name: str
+    words: str
+    get: BuildOnce[Any]
+    is_heavy: bool = False
+
+
+# In the order in which they load. /ready and the page show this table, and an unload goes through it backwards.
+SERVICES = (
+    Service("index", "texts", get_index),
+    Service("embedding_service", "embedding model", get_embedding_service, is_heavy=True),
+    Service("vector_store", "vectors", get_vector_store, is_heavy=True),
+    Service("rag_pipeline", "answers", get_rag_pipeline),
+)
 
 
 def load_services(config: Config, memory: MemoryManager) -> None:
-    """Build everything and search once, so that the first question finds all of it warm."""
+    """Build everything and search once, so that the first question finds all of it warm.
+
+    After a failure nothing stays of what was read, so that the next load sees the disk as it is then.
+    """
     share_heap()
-    get_rag_pipeline(config)
-    with memory.measure("embedding model"):
-        get_embedding_service(config)
-    with memory.measure("vectors"):
-        get_vector_store(config)
-    with memory.measure("first search"):
-        get_retriever(config).search("warm-up", limit=1)
+    services = [service for service in SERVICES if memory.has_room_for_model or not service.is_heavy]
+    try:
+        for service in services:
+            with memory.measure(service.words) if service.is_heavy else nullcontext():
+                service.get(config)
+        with memory.measure("first search"):
+            get_index(config).search("warm-up", limit=1, kind="hybrid" if memory.has_room_for_model else "lexical")
+    except BaseException:
+        forget_services(config, SERVICES)
+        get_manifest.clear(config)
+        raise
 
 
-def unload_services(readiness: Readiness) -> None:
-    """Let go of all that can be loaded again; the texts and the word index, which cost little, stay."""
-    if get_vector_store.is_built or get_embedding_service.is_built:
-        for getter in (get_rag_pipeline, get_retriever, get_vector_store, get_embedding_service):
-            getter.clear()
+def unload_services(config: Config, readiness: Readiness) -> None:
+    """Let go of what is heavy; the texts, which cost little, stay, and a search by words still works."""
+    heavy = [service for service in SERVICES if service.is_heavy]
+    if any(service.get.is_built(config) for service in heavy):
+        forget_services(config, heavy)
         readiness.reset()
+
+
+def forget_services(config: Config, services: Sequence[Service]) -> None:
+    """Forget these services, those that use others first."""
+    for service in reversed(services):
+        service.get.clear(config)
 
 
 def create_app(config: Config | None = None) -> Flask:
@@ -175,8 +195,9 @@ def create_app(config: Config | None = None) -> Flask:
     app = Flask(__name__, template_folder="web/templates", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.extensions[EXTENSION] = _services(config)
-    register_security(app, config)
+    services = app.extensions[EXTENSION] = _services(config)
+    get_recycling().serve(services)
+    register_access(app, config)
     register_error_handlers(app)
     register_routes(app)
     return app
@@ -185,27 +206,27 @@ def create_app(config: Config | None = None) -> Flask:
 def _services(config: Config) -> Services:
     memory = MemoryManager(
         MemoryProbe(config.memory_limit_mb),
+        replace_worker=get_recycling().request,
         alert_percent=config.memory_alerts_percent,
         alert_vms_mb=config.memory_alerts_vms_mb,
     )
-    readiness = Readiness(partial(load_services, config, memory))
+    readiness = Readiness(lambda: load_services(config, memory))
 
     def drop_caches() -> None:
-        if get_retriever.is_built:
-            get_retriever(config).clear()
+        if get_index.is_built(config):
+            get_index(config).clear_cache()
 
     memory.on_pressure(drop_caches)
-    memory.on_exhaustion(partial(unload_services, readiness))
+    memory.on_exhaustion(partial(unload_services, config, readiness))
     return Services(
         config=config,
         memory=memory,
         readiness=readiness,
-        chat_slots=BoundedSemaphore(config.max_concurrent_chats),
+        slots=BoundedSemaphore(config.max_concurrent_chats),
         get_manifest=partial(get_manifest, config),
-        get_passage_store=partial(get_passage_store, config),
-        get_retriever=partial(get_retriever, config),
+        get_index=partial(get_index, config),
         get_rag_pipeline=partial(get_rag_pipeline, config),
-        loaded=lambda: {name: getter.is_built for name, getter in SERVICES.items()},
-        cache_stats=lambda: get_retriever(config).stats() if get_retriever.is_built else {},
+        states=lambda: [ServiceState(one.name, one.words, one.get.is_built(config)) for one in SERVICES],
+        cache_stats=lambda: {"results": get_index(config).cache_stats()} if get_index.is_built(config) else {},
         drop_caches=drop_caches,
     )

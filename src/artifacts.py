@@ -1,21 +1,18 @@
 """What lies on disk between build and serve: the model card and the index manifest.
 
-Both are JSON written by the build and read by the server. The fingerprint ties an index to the model, the splitter and
-the Chroma version it was built with, because a mere dimension check does not catch the wrong model. Nothing heavy is
-imported here.
+Both are JSON, written by the build and read by the server. A fingerprint ties an index to the model that it was built
+with, because a mere dimension check does not catch the wrong one. Nothing heavy is imported here.
 """
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
-from importlib import metadata
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from src.errors import ArtifactError, IndexCorrupt, IndexMismatch, IndexMissing, ModelMissing
 
-SCHEMA_VERSION = 1
-CHROMA_DIR = "chroma_db"
+SCHEMA_VERSION = 2
 LEXICAL_FILE = "lexical.sqlite3"
 MANIFEST_FILE = "manifest.json"
 CHECKSUMS_FILE = "SHA256SUMS"
@@ -23,7 +20,6 @@ MODEL_CARD_FILE = "model_card.json"
 MODEL_FILE = "model.onnx"
 MODEL_DATA_FILE = "model.onnx.data"
 TOKENIZER_FILE = "tokenizer.json"
-COLLECTION = "passages"
 
 REBUILD = "Run ./run.sh build to rebuild the index."
 BUILD_AGAIN = "The old index is as it was. Make room on that disk, or let its folder be written to, and build again."
@@ -73,7 +69,10 @@ class ModelCard:
         path = model_dir / MODEL_CARD_FILE
         if not path.is_file():
             raise ModelMissing(f"No embedding model in {model_dir}: {MODEL_CARD_FILE} is missing. {EXPORT}")
-        card = cls(**_read_json(path, {field.name for field in fields(cls)}, ModelMissing, EXPORT))
+        try:
+            card = cls(**_read_json(path, ModelMissing, EXPORT))
+        except TypeError as exc:
+            raise ModelMissing(f"{path} is not of this version: its keys differ. {EXPORT}") from exc
         missing = [name for name in card.files if not (model_dir / name).is_file()]
         if missing:
             raise ModelMissing(f"The embedding model in {model_dir} lacks {', '.join(missing)}. {EXPORT}")
@@ -85,35 +84,63 @@ class ModelCard:
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
-    """What an index holds and what it was built with: `data/index/manifest.json`.
+class IndexSpec:
+    """What an index is to be: known before anything is embedded. Two builds of one specification give one index.
 
     Args:
-        model_name, model_fingerprint: of the `ModelCard` that embedded it.
+        store_format: of the vector store; what opens the index must read this format.
+        model_name, model_fingerprint: of the `ModelCard` of the model that embeds the questions.
+        encoder: what embedded the documents: `onnx`, the exported model, or `sentence-transformers`, the original one.
         splitter: the splitter's name and settings in one line.
-        chroma_version: the index is opened with the very same version.
         document_hashes: SHA-256 of each document's file, by path.
-        embeddings_sha256: of the embeddings in chunk order, float32 rows; what `verify` checks.
-        relevance_floor: score of `src/rag/relevance.py` under which the documents do not answer a question; None: its
-            default.
-        skipped: why each unread file was left out, by path.
-        file_bytes: size of each file of the index, by name: a file cut short can crash the engine that maps it.
+        skipped: why each file that could not be parsed was left out, by path.
+        texts_sha256: of the documents' texts and of where they are cut into chunks and sentences.
     """
 
     schema_version: int
+    store_format: str
     model_name: str
     model_fingerprint: str
     dimension: int
-    space: str
+    encoder: str
     splitter: str
-    chroma_version: str
-    documents: int
-    chunks: int
     document_hashes: dict[str, str]
+    skipped: dict[str, str]
+    texts_sha256: str
+
+    @property
+    def embeddings_fingerprint(self) -> str:
+        """Hash of what makes an embedding of a text: the model, and which form of it."""
+        return _digest([self.model_fingerprint, self.encoder])
+
+    def embeds_like(self, other: "IndexSpec") -> bool:
+        """Tell whether the embeddings of one index can be taken over into the other."""
+        return (self.embeddings_fingerprint, self.splitter) == (other.embeddings_fingerprint, other.splitter)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildResults:
+    """What was measured on an index after it was written.
+
+    Args:
+        embeddings_sha256: of the embeddings in chunk order, float32 rows; what `verify` checks.
+        relevance_floor: score of `src/rag/relevance.py` under which the documents do not answer a question; None: its
+            default.
+        file_bytes: size of each file of the index, by name: a file cut short can crash the engine that maps it.
+    """
+
+    chunks: int
     embeddings_sha256: str
     relevance_floor: float | None
-    skipped: dict[str, str]
     file_bytes: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What an index was to be, and what it is: `data/index/manifest.json`."""
+
+    spec: IndexSpec
+    results: BuildResults
 
     @property
     def fingerprint(self) -> str:
@@ -130,39 +157,43 @@ class Manifest:
         """
         path = index_dir / MANIFEST_FILE
         if not path.is_file():
-            if (index_dir / CHROMA_DIR).exists() or (index_dir / LEXICAL_FILE).exists():
+            if index_dir.is_dir() and any(index_dir.iterdir()):
                 raise IndexCorrupt(f"The index in {index_dir} is half-written: {MANIFEST_FILE} is missing. {REBUILD}")
             raise IndexMissing(f"No index in {index_dir}. {REBUILD}")
-        manifest = cls(**_read_json(path, {field.name for field in fields(cls)}, IndexCorrupt, REBUILD))
-        for part in (CHROMA_DIR, LEXICAL_FILE):
-            if not (index_dir / part).exists():
-                raise IndexCorrupt(f"The index in {index_dir} is half-written: {part} is missing. {REBUILD}")
+        value = _read_json(path, IndexCorrupt, REBUILD)
+        try:
+            manifest = cls(IndexSpec(**value["spec"]), BuildResults(**value["results"]))
+        except (KeyError, TypeError) as exc:
+            raise IndexCorrupt(f"{path} is not of this version: its keys differ. {REBUILD}") from exc
         found = measure_files(index_dir)
-        for name, size in manifest.file_bytes.items():
+        for name, size in manifest.results.file_bytes.items():
             if found.get(name) != size:
                 message = f"{name} in {index_dir} has {found.get(name, 0)} bytes, the manifest says {size}."
                 raise IndexCorrupt(f"{message} {REBUILD}")
         return manifest
 
     def save(self, index_dir: Path) -> None:
-        """Write the manifest; the build does this last."""
+        """Write the manifest; the build does this when all the rest is written."""
         _write_json(index_dir / MANIFEST_FILE, asdict(self))
 
-    def require_match(self, card: ModelCard) -> None:
+    def require_match(self, card: ModelCard, store_format: str) -> None:
         """Refuse an index that other parts built than the ones that would serve it.
+
+        Args:
+            store_format: that the vector store here reads.
 
         Raises:
             IndexMismatch: naming what differs and the command that cures it.
         """
-        chroma_version = metadata.version("chromadb")
+        spec = self.spec
         pairs = {
-            "index format": (self.schema_version, SCHEMA_VERSION),
-            "embedding model": (self.model_fingerprint, card.fingerprint),
-            "chromadb": (self.chroma_version, chroma_version),
+            "index format": (spec.schema_version, SCHEMA_VERSION),
+            "embedding model": (spec.model_fingerprint, card.fingerprint),
+            "vector store": (spec.store_format, store_format),
         }
         for what, (built, here) in pairs.items():
             if built != here:
-                names = f" ({self.model_name} / {card.name})" if what == "embedding model" else ""
+                names = f" ({spec.model_name} / {card.name})" if what == "embedding model" else ""
                 raise IndexMismatch(f"The index was built with {what} {built}, but {here} is here{names}. {REBUILD}")
 
 
@@ -183,13 +214,13 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _read_json(path: Path, names: set[str], error: type[ArtifactError], cure: str) -> dict[str, Any]:
+def _read_json(path: Path, error: type[ArtifactError], cure: str) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as exc:
         raise error(f"{path} cannot be read ({exc}). {cure}") from exc
-    if not isinstance(value, dict) or set(value) != names:
-        raise error(f"{path} is not of this version: its keys differ. {cure}")
+    if not isinstance(value, dict):
+        raise error(f"{path} holds no object. {cure}")
     return value
 
 

@@ -1,7 +1,7 @@
-"""Loads the services once, in the background, and tells how far that is.
+"""Loads the services once, in the background, and says how far the load is.
 
-The first `/chat`, or the page, starts it; callers wait up to a limit. A failed load is not kept: after
-`RETRY_AFTER_S` the next caller starts it again, so that a cure takes effect without a restart.
+The first `/chat` starts it, or the page does. Callers wait for it up to a limit. A failed load is not kept: after
+`RETRY_AFTER_S` the next caller starts a new one, so that a repair takes effect without a restart.
 """
 
 import logging
@@ -35,7 +35,7 @@ class Readiness:
 
     @property
     def phase(self) -> Phase:
-        """Tell how far the load is, without starting it."""
+        """Say how far the load is, without starting it."""
         future = self._future
         if future is None:
             return "cold"
@@ -45,7 +45,7 @@ class Readiness:
 
     @property
     def error(self) -> str | None:
-        """Say why the last load failed, in words fit for a caller; None if it did not."""
+        """Say in words for the caller why the last load failed; None if it did not."""
         future = self._future
         exc = future.exception() if future is not None and future.done() else None
         if exc is None:
@@ -64,7 +64,7 @@ class Readiness:
             return self._future
 
     def wait(self, limit_s: float) -> None:
-        """Start the load if need be and wait until the services are there.
+        """Start the load unless it runs, and wait until the services are there.
 
         Raises:
             ServiceUnavailable: not within `limit_s` seconds, or they cannot be loaded; `str()` says which.

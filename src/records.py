@@ -15,7 +15,7 @@ AnsweredBy = Literal["llm", "extractive", "none"]
 
 
 class MemoryMode(StrEnum):
-    """How much the process may still spend; the thresholds are in `src/memory/memory_mode.py`."""
+    """How much the process may still spend; the thresholds are in `src/memory/thresholds.py`."""
 
     NORMAL = "NORMAL"
     CAUTIOUS = "CAUTIOUS"

@@ -1,96 +1,73 @@
-"""Fixtures that several folders share: the repository's root, and the real server over HTTP."""
+"""What several folders share: the tests' own corpus, its index, and the real server over it."""
 
+import atexit
+import json
 import os
-import signal
-import socket
+import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
-import requests
 
-ROOT = Path(__file__).parent.parent
-START_LIMIT_S = 60
+from benchmarks.running_server import GUNICORN, ROOT, Server, free_port, run_server, wait_until
+from src.config import SETTINGS
 
+__all__ = ["ROOT", "Server", "build", "corpus_places", "free_port", "of_the_sample", "serve", "wait_until"]
 
-@dataclass
-class Server:
-    """A real gunicorn process that serves the repository."""
+DOCUMENTS = ROOT / "tests" / "fixtures" / "documents"
 
-    url: str
-    process: "subprocess.Popen[bytes]"
-    log: Path
-
-    def get(self, path: str, **options: Any) -> requests.Response:
-        return requests.get(self.url + path, timeout=60, **options)
-
-    def post(self, path: str, body: Any, **options: Any) -> requests.Response:
-        return requests.post(self.url + path, json=body, timeout=60, **options)
-
-    def ask(self, message: str, **body: Any) -> dict[str, Any]:
-        response = self.post("/chat", {"message": message, **body})
-        assert response.status_code == 200, response.text
-        answer = response.json()
-        assert isinstance(answer, dict)
-        return answer
+# Tests run as on a machine where nothing is set; a proxy would stand between them and their servers.
+for name in (*SETTINGS, "GUNICORN_CMD_ARGS", "HTTP_PROXY", "http_proxy"):
+    os.environ.pop(name, None)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def build(environment: Mapping[str, str]) -> None:
+    """Run the real build with these settings."""
+    command = [sys.executable, "build_embeddings.py"]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=True, capture_output=True)
 
 
-def wait_until(condition: Callable[[], object], limit_s: float = 30, what: str = "the condition") -> None:
-    """Poll until the condition holds; the only place where a test waits."""
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not come true within {limit_s} s"
-        time.sleep(0.02)
+@cache
+def corpus_places() -> dict[str, str]:
+    """Build the index of the tests' own documents, once; return the settings that name both."""
+    folder = Path(tempfile.mkdtemp(prefix="rag512-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    places = {
+        "DOCUMENTS_DIR": str(DOCUMENTS),
+        "INDEX_DIR": str(folder / "index"),
+        "MODEL_DIR": str(ROOT / "data" / "model"),
+    }
+    build(places)
+    return places
+
+
+def is_sample() -> bool:
+    """Tell whether `data/documents` still holds every document that the sample's questions are about."""
+    lines = (ROOT / "evals" / "handbook" / "questions.jsonl").read_text(encoding="utf-8").splitlines()
+    named = {path for line in lines for path in json.loads(line)["documents"]}
+    return all((ROOT / "data" / "documents" / path).is_file() for path in named)
+
+
+of_the_sample = pytest.mark.skipif(
+    not is_sample(), reason="it is about the sample handbook, which is no longer what lies in data/documents"
+)
 
 
 @contextmanager
 def serve(log: Path, cwd: Path = ROOT, arguments: tuple[str, ...] = (), **environment: str) -> Iterator[Server]:
-    """Run gunicorn as the Blueprint does, on a free port; stop it at the end."""
-    port = free_port()
-    clean = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", *arguments, "app:app"],
-            cwd=cwd,
-            env={**clean, "PORT": str(port), "RATE_LIMIT": "off", **environment},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-        server = Server(f"http://127.0.0.1:{port}", process, log)
-
-        def answers() -> bool:
-            assert process.poll() is None, f"gunicorn stopped:\n{log.read_text()}"
-            try:
-                return server.get("/health").ok
-            except requests.ConnectionError:
-                return False
-
-        try:
-            wait_until(answers, START_LIMIT_S, "/health")
-            yield server
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    """Run gunicorn as the Blueprint does, over the tests' own corpus unless the environment names another."""
+    command = (*GUNICORN, *arguments, "app:app")
+    with run_server({**corpus_places(), **environment}, log=log, command=command, cwd=cwd) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The server as a new user starts it: the committed index, no key."""
+    """The server as a new user starts it, without a key."""
     with serve(tmp_path_factory.mktemp("server") / "log", MAX_REQUESTS="0", ADMIN_TOKEN="admin") as running:
         yield running

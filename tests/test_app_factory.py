@@ -1,5 +1,7 @@
 """Services are built once, on first use, however many ask at once; a failed build is not kept."""
 
+import shutil
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -7,9 +9,19 @@ from threading import Barrier, Event
 
 import pytest
 
-from src.app_factory import BuildOnce, create_app
+from src.app_factory import (
+    SERVICES,
+    BuildOnce,
+    Service,
+    create_app,
+    get_embedding_service,
+    get_index,
+    get_manifest,
+    get_vector_store,
+    unload_services,
+)
 from src.config import Config
-from src.errors import IndexMissing, ServiceUnavailable
+from src.errors import IndexMissing, RagError, ServiceUnavailable
 from src.readiness import Readiness
 from src.web.services import EXTENSION
 
@@ -47,9 +59,9 @@ def test_failed_build_is_tried_again() -> None:
 
     with pytest.raises(IndexMissing):
         get_thing(CONFIG)
-    assert not get_thing.is_built
+    assert not get_thing.is_built(CONFIG)
     assert get_thing(CONFIG) == "thing"
-    assert get_thing.is_built
+    assert get_thing.is_built(CONFIG)
 
 
 def test_app_with_no_index_starts_and_says_what_to_run(tmp_path: Path) -> None:
@@ -103,11 +115,103 @@ def test_unexpected_failure_is_not_told_to_the_caller() -> None:
     assert "secret" not in (readiness.error or "")
 
 
-def test_chat_slots_are_as_many_as_configured() -> None:
-    """One more than MAX_CONCURRENT_CHATS is turned away, with a time to come back."""
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/chat", {"message": "Why?"}),
+        ("POST", "/chat", {"message": "Why?", "stream": True}),
+        ("POST", "/v1/chat/completions", {"messages": [{"role": "user", "content": "Why?"}]}),
+        ("POST", "/search", {"query": "Why?"}),
+        ("GET", "/search?q=why", None),
+        ("GET", "/documents?q=why", None),
+    ],
+)
+def test_places_are_as_many_as_configured(method: str, path: str, body: dict[str, object] | None) -> None:
+    """One chat or search more than MAX_CONCURRENT_CHATS is turned away, with a time to come back; a probe is not."""
     app = create_app(replace(CONFIG, max_concurrent_chats=1))
-    assert app.extensions[EXTENSION].chat_slots.acquire(blocking=False)
-    response = app.test_client().post("/chat", json={"message": "Why?"})
+    assert app.extensions[EXTENSION].slots.acquire(blocking=False)
+    client = app.test_client()
+    response = client.open(path, method=method, json=body, headers={"Accept": "text/html"})
     assert response.status_code == 503
-    assert response.get_json()["error"]["code"] == "too_many_chats"
     assert int(response.headers["Retry-After"]) > 0
+    assert client.get("/health").status_code == 200
+    app.extensions[EXTENSION].slots.release()
+    assert client.get("/documents?q=why", headers={"Accept": "text/html"}).status_code == 200
+
+
+def test_two_apps_neither_evict_nor_clear_each_others_services() -> None:
+    """Services belong to a Config: what one app loads and unloads is nothing to the other."""
+    first, second = CONFIG, replace(CONFIG, top_k=7)
+    apps = [create_app(config).extensions[EXTENSION] for config in (first, second)]
+    indexes = [app.get_index() for app in apps]
+    assert indexes[0] is not indexes[1]
+    assert [app.get_index() for app in apps] == indexes
+    for app in apps:
+        app.warm_up()
+    unload_services(first, apps[0].readiness)
+    assert [app.loaded()["embedding_service"] for app in apps] == [False, True]
+    assert [app.readiness.phase for app in apps] == ["cold", "ready"]
+    assert [app.get_index() for app in apps] == indexes
+
+
+def test_nothing_of_a_failed_load_stays(tmp_path: Path) -> None:
+    """The next load sees the disk as it is then: an index that was repaired is read from its manifest on."""
+    shutil.copytree(CONFIG.index_dir, tmp_path / "index")
+    config = replace(CONFIG, index_dir=tmp_path / "index", model_dir=tmp_path / "model")
+    services = create_app(config).extensions[EXTENSION]
+    shutil.copytree(CONFIG.model_dir, tmp_path / "model")
+    (tmp_path / "model" / "model.onnx").rename(tmp_path / "away")
+    with pytest.raises(RagError):
+        services.warm_up()
+    assert not any(services.loaded().values())
+    assert not get_manifest.is_built(config)
+
+
+def test_index_is_opened_with_the_manifest_of_that_moment(tmp_path: Path) -> None:
+    """An index that was rebuilt after the first look at /ready is not opened with what that look had read."""
+    shutil.copytree(CONFIG.index_dir, tmp_path / "index")
+    config = replace(CONFIG, index_dir=tmp_path / "index")
+    manifest = get_manifest(config)
+    (tmp_path / "index" / "lexical.sqlite3").rename(tmp_path / "away")
+    with pytest.raises(RagError):
+        get_index(config)
+    (tmp_path / "away").rename(tmp_path / "index" / "lexical.sqlite3")
+    assert get_index(config).manifest == manifest
+    assert get_index(config).manifest is get_manifest(config) is not manifest
+
+
+def test_probes_and_pages_do_not_wait_for_a_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a service is being built, everything that needs none answers; /ready names it in words."""
+    may_end = Event()
+
+    def build(config: Config) -> None:
+        may_end.wait(60)
+        raise IndexMissing("none")
+
+    monkeypatch.setattr("src.app_factory.SERVICES", (Service("slow", "slow thing", BuildOnce(build)),))
+    app = create_app(replace(CONFIG, top_k=9))
+    client = app.test_client()
+    load = app.extensions[EXTENSION].readiness.start()
+    for path in ("/health", "/memory/stats", "/memory/report", "/metrics", "/", "/memory", "/docs", "/openapi.json"):
+        assert client.get(path).status_code == 200, path
+    ready = client.get("/ready").get_json()
+    assert (ready["phase"], ready["loading"], ready["loaded"]) == ("loading", "slow thing", {"slow": False})
+    may_end.set()
+    assert isinstance(load.exception(60), IndexMissing)
+    assert client.get("/ready").get_json()["loading"] is None
+
+
+def test_table_of_services_drives_load_ready_and_unload() -> None:
+    """What is listed is loaded and named by /ready; what is heavy is let go, and words can still be searched."""
+    config = replace(CONFIG, top_k=8)
+    app = create_app(config)
+    services = app.extensions[EXTENSION]
+    assert list(app.test_client().get("/ready").get_json()["loaded"]) == [service.name for service in SERVICES]
+    services.warm_up()
+    assert all(services.loaded().values())
+    heavy = [weakref.ref(get(config)) for get in (get_embedding_service, get_vector_store)]
+    unload_services(config, services.readiness)
+    assert [reference() for reference in heavy] == [None, None]
+    assert services.loaded() == {service.name: not service.is_heavy for service in SERVICES}
+    assert services.get_index().search("leave", limit=1, kind="lexical").hits
+    assert services.loaded() == {service.name: not service.is_heavy for service in SERVICES}

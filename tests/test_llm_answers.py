@@ -90,24 +90,27 @@ def test_thirty_people_wait_for_the_llm_at_once(server: Server, llm: LLMServer) 
 
     with ThreadPoolExecutor(STREAMS) as pool:
         ends = [pool.submit(ask, number) for number in range(STREAMS)]
-        wait_until(lambda: len(begun) == STREAMS, 60, "thirty first tokens")
+        wait_until(lambda: len(begun) == STREAMS, "thirty first tokens", 60)
         assert server.get("/health").status_code == 200
         gate.set()
         assert [end.result(timeout=60) for end in ends] == ["done"] * STREAMS
 
 
-def test_reader_who_leaves_ends_the_llms_work_and_frees_the_place(llm: LLMServer, tmp_path: Path) -> None:
-    """With one place for chats, the next is served soon after the first reader went away, silent as the LLM is."""
+def test_client_that_leaves_ends_the_llms_work_and_frees_the_place(llm: LLMServer, tmp_path: Path) -> None:
+    """With one place for chats, the next chat is served once the LLM writes on for a client that has left."""
     settings = {"LLM_API_KEY": "sk-test", "LLM_BASE_URL": llm.url, "MAX_CONCURRENT_CHATS": "1"}
     with serve(tmp_path / "log", **settings) as server:
-        llm.script = [Reply(headers=SSE, body=[event("Five "), *[event("more ")] * 3, HANG_UP]), streamed("Five [1].")]
+        has_left = Event()
+        unread = [event("more ")] * 3
+        llm.script = [Reply(headers=SSE, body=[event("Five "), has_left, *unread, HANG_UP]), streamed("Five [1].")]
         llm.hung_up.clear()
         response = ask_for_stream(server)
         events = events_of(response)  # to drop it would be to hang up
         assert first_token(events) == "Five "
         assert server.post("/chat", {"message": QUESTION}).status_code == 503
         response.close()
-        wait_until(lambda: server.post("/chat", {"message": QUESTION}).status_code == 200, 15, "a free place")
+        has_left.set()
+        wait_until(lambda: server.post("/chat", {"message": QUESTION}).status_code == 200, "a free place", 15)
         assert llm.hung_up.wait(15)
 
 

@@ -1,15 +1,15 @@
 """What the README shows is so: its commands run, its output is the real one, its links lead somewhere."""
 
 import json
-import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-import requests
 
-from tests.conftest import ROOT, Server, free_port, wait_until
+from benchmarks.running_server import run_server
+from tests.conftest import ROOT, of_the_sample
 
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -36,11 +36,12 @@ def test_every_command_is_one_that_a_test_runs() -> None:
     assert set(commands()) == run | {'git commit -m "Index our documents"'}
 
 
-def test_shown_answer_is_the_real_one(server: Server) -> None:
+@of_the_sample
+def test_shown_answer_is_the_real_one() -> None:
     """The curl line prints what the README shows, but for times and the request's id."""
-    printed = subprocess.run(
-        ["bash", "-c", CURL.replace("http://127.0.0.1:8000", server.url)], capture_output=True, text=True, check=True
-    ).stdout
+    with run_server() as server:
+        command = ["bash", "-c", CURL.replace("http://127.0.0.1:8000", server.url)]
+        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     (shown,) = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
     assert without_changing(json.loads(printed)) == without_changing(json.loads(shown))
 
@@ -55,25 +56,17 @@ class TestCommandsInAFreshClone:
 
     def test_run_serves_and_leaves_the_clone_clean(self, clone: Path) -> None:
         """`./run.sh` answers from the committed index; git sees no change."""
-        port = free_port()
-        env = {**os.environ, "PORT": str(port)}
-        process = subprocess.Popen(
-            ["./run.sh"], cwd=clone, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        try:
-            server = Server(f"http://127.0.0.1:{port}", process, clone / "log")
-            wait_until(lambda: answers(server), 120, "/health")
-            assert server.ask("How many days of annual leave can be carried over?")["citations"]
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
+        with run_server(command=["./run.sh"], cwd=clone) as server:
+            assert server.ask("Whom do I ask?")["sources"]
         status = subprocess.run(["git", "status", "--porcelain"], cwd=clone, capture_output=True, text=True, check=True)
         assert status.stdout == ""
 
     def test_build_indexes_own_documents_and_they_can_be_committed(self, clone: Path) -> None:
-        """Three files in, `./run.sh build`, `git add data`: the index is theirs."""
+        """The documents there go, three files come, `./run.sh build`, `git add data`: the index is theirs."""
+        shutil.rmtree(documents := clone / "data" / "documents")
+        documents.mkdir()
         for name in ("bees", "goats", "tractor"):
-            (clone / "data" / "documents" / f"{name}.md").write_text(f"# {name.title()}\n\nAll about {name}.\n")
+            (documents / f"{name}.md").write_text(f"# {name.title()}\n\nAll about {name}.\n")
         subprocess.run(["./run.sh", "build"], cwd=clone, check=True, capture_output=True)
         subprocess.run(["git", "add", "data"], cwd=clone, check=True)
         staged = subprocess.run(
@@ -88,14 +81,6 @@ class TestCommandsInAFreshClone:
         done = subprocess.run(["./run.sh"], cwd=clone, capture_output=True, text=True, timeout=120)
         assert "PORT='0' cannot be used" in done.stderr
         (clone / ".env").unlink()
-
-
-def answers(server: Server) -> bool:
-    assert server.process.poll() is None
-    try:
-        return server.get("/health").ok
-    except requests.ConnectionError:
-        return False
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

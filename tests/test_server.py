@@ -1,16 +1,15 @@
-"""The real server, asked over HTTP as a new user would: committed index, no key."""
+"""The real server, asked over HTTP as a new user would, without a key."""
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import requests
 
-from tests.conftest import ROOT, Server, serve
+from src.app_factory import create_app
+from src.config import Config
+from tests.conftest import Server, build, corpus_places, serve
 
 QUESTION = "How many days of annual leave do employees get?"
 
@@ -48,8 +47,8 @@ def test_answer_has_the_shape_of_the_contract(server: Server) -> None:
     """All keys, and no other."""
     body = server.ask(QUESTION)
     assert set(body) == {
-        "answer", "grounded", "answered_by", "model", "citations", "sources", "retrieval", "mode", "timings_ms",
-        "request_id",
+        "answer", "grounded", "answered_by", "model", "citations", "sources", "retrieval", "mode", "notice",
+        "timings_ms", "request_id",
     }  # fmt: skip
     assert set(body["timings_ms"]) == {"embed", "retrieve", "generate", "total"}
     assert set(body["citations"][0]) == {
@@ -143,20 +142,29 @@ def test_plain_request_id_is_kept_and_another_replaced(server: Server) -> None:
 
 
 def test_serving_leaves_the_index_as_it_was(server: Server) -> None:
-    """Chroma changes a store on a mere query; the committed one is never opened."""
+    """Chroma changes a store on a mere query; the built one is never opened."""
+    index = Path(corpus_places()["INDEX_DIR"])
+    before = read_files(index)
     server.ask(QUESTION)
-    done = subprocess.run(
-        ["git", "status", "--porcelain", "data"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert done.stdout == ""
+    assert read_files(index) == before
+
+
+def test_server_without_an_index_lives_and_says_what_to_run(tmp_path: Path) -> None:
+    """/health answers, and the person is told the cure."""
+    with serve(tmp_path / "log", INDEX_DIR=str(tmp_path / "index")) as server:
+        response = server.post("/chat", {"message": QUESTION})
+        assert response.status_code == 503
+        assert int(response.headers["Retry-After"]) > 0
+        assert "No index in" in error_of(response)["message"]
+        assert server.get("/health").json()["status"] == "healthy"
+        assert server.get("/ready").json()["phase"] == "failed"
 
 
 @pytest.mark.parametrize(
     ("damage", "names"),
     [
-        (lambda index: shutil.rmtree(index), "No index in"),
         (lambda index: (index / "manifest.json").unlink(), "half-written: manifest.json is missing"),
-        (lambda index: (index / "lexical.sqlite3").unlink(), "half-written: lexical.sqlite3 is missing"),
+        (lambda index: (index / "lexical.sqlite3").unlink(), "lexical.sqlite3 in"),
         (lambda index: (index / "manifest.json").write_text("{"), "cannot be read"),
         (lambda index: (index / "lexical.sqlite3").write_bytes(b"x" * 5000), "lexical.sqlite3"),
         (lambda index: (index / "chroma_db" / "chroma.sqlite3").write_bytes(b"x" * 5000), "chroma"),
@@ -169,19 +177,15 @@ def test_serving_leaves_the_index_as_it_was(server: Server) -> None:
     ],
 )
 def test_unusable_index_is_a_503_that_names_the_cure(tmp_path: Path, damage: object, names: str) -> None:
-    """The server lives, /health answers, and the person is told what to run."""
-    index = tmp_path / "index"
-    shutil.copytree(ROOT / "data" / "index", index)
+    """The person learns what is wrong and what to run. The app is asked without a server, which would take seconds."""
+    index = Path(shutil.copytree(corpus_places()["INDEX_DIR"], tmp_path / "index"))
     damage(index)  # type: ignore[operator]
-    with serve(tmp_path / "log", INDEX_DIR=str(index)) as server:
-        response = server.post("/chat", {"message": QUESTION})
-        assert response.status_code == 503
-        assert int(response.headers["Retry-After"]) > 0
-        message = error_of(response)["message"]
-        assert names in message
-        assert "./run.sh build" in message
-        assert server.get("/health").json()["status"] == "healthy"
-        assert server.get("/ready").json()["phase"] == "failed"
+    app = create_app(Config.from_env({**corpus_places(), "INDEX_DIR": str(index)}))
+    response = app.test_client().post("/chat", json={"message": QUESTION})
+    assert response.status_code == 503
+    message = response.get_json()["error"]["message"]
+    assert names in message
+    assert "./run.sh build" in message
 
 
 def test_own_documents_are_what_answers_come_from(tmp_path: Path) -> None:
@@ -201,11 +205,5 @@ def test_own_documents_are_what_answers_come_from(tmp_path: Path) -> None:
         assert body["citations"][0]["document"] == "tractor.md"
 
 
-def build(environment: dict[str, str]) -> None:
-    subprocess.run(
-        [sys.executable, "build_embeddings.py"],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **environment},
-        check=True,
-        capture_output=True,
-    )
+def read_files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -2,7 +2,7 @@
 
 It is what this project is measured against, and runs by itself from this folder:
 
-    pip install -r ../../requirements.txt
+    pip install -r ../../requirements-export.txt
     python app.py ../../data/documents        builds ./chroma_db
     LOAD=start gunicorn -b 127.0.0.1:8001 --threads 8 app:app      loads at start; LOAD=lazily with the first question
     curl -d '{"message": "How many days of leave?"}' -H 'content-type: application/json' localhost:8001/chat

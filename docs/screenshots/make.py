@@ -4,13 +4,12 @@ It runs the real server on the committed index.
 """
 
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.conftest import Server, serve
+from benchmarks.running_server import Server, run_server
 from tests.page.conftest import ARGUMENTS, ask, find_chromium, last_exchange, open_chat
 
 HERE = Path(__file__).parent
@@ -63,8 +62,7 @@ def main() -> None:
     if not path:
         sys.exit(f"No screenshots: {reason}")
     with (
-        tempfile.TemporaryDirectory() as scratch,
-        serve(Path(scratch) / "log", MAX_REQUESTS="0") as server,
+        run_server({"MAX_REQUESTS": "0"}) as server,
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)

@@ -1,9 +1,12 @@
-"""What a build tells the person at its end, and whether what it built will fit where it is to be served."""
+"""What a build tells the person: a progress bar while it runs; at its end what was built and whether it will fit."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from src.ingestion.loader import Skipped
+
+T = TypeVar("T")
 
 # The process tree after its first chat on a small index, in a container of its own (`python -m benchmarks startup`).
 SERVING_BASE_MB = 140
@@ -20,7 +23,7 @@ class BuildReport:
     """One finished build.
 
     Args:
-        embedded: texts that had to be embedded, passages and sentences; None: the index was already what it should be.
+        embedded: texts that had to be embedded, chunks and sentences; None: the index was already what it should be.
         file_bytes: size of each file of the index, by name.
     """
 
@@ -48,7 +51,7 @@ class BuildReport:
         lines = [f"Skipped {item.path}: {item.reason}" for item in self.skipped]
         lines += [
             f"Documents    {self.documents:,} read, {len(self.skipped):,} skipped",
-            f"Passages     {self.chunks:,} with {self.sentences:,} sentences",
+            f"Chunks       {self.chunks:,} with {self.sentences:,} sentences",
             f"{'To embed' if is_plan else 'Embedded':<12} {self._embedded()}",
             f"Time         {self.seconds:.1f} s",
         ]
@@ -59,7 +62,7 @@ class BuildReport:
             room = max(0.0, COMFORTABLE_SHARE * self.memory_limit_mb - SERVING_BASE_MB)
             most = round(room * 1000 / CHUNK_KB)
             lines.append(
-                f"Warning: this will not fit. {self.memory_limit_mb} MB serve about {most:,} passages: leave documents "
+                f"Warning: this will not fit. {self.memory_limit_mb} MB serve about {most:,} chunks: leave documents "
                 "out, let a Chroma server hold the vectors (CHROMA_URL), or take a larger plan and set MEMORY_LIMIT_MB."
             )
         if not is_plan:
@@ -75,3 +78,19 @@ class BuildReport:
         if self.embedded is None:
             return "nothing: the index is up to date and stays as it is"
         return f"{self.embedded:,} texts; what is known from before is kept"
+
+
+def show_progress(items: Iterable[T], what: str, total: int, unit: str) -> Iterator[T]:
+    """Pass the items on and count them."""
+    with progress_bar(what, total, unit) as bar:
+        for item in items:
+            yield item
+            bar.update()
+
+
+def progress_bar(what: str, total: int, unit: str) -> Any:
+    """Open a bar whose `update(n)` counts."""
+    from tqdm import tqdm
+
+    # disable=None: no bar where there is no terminal
+    return tqdm(total=total, desc=f"{what:<10}", unit=f" {unit}", disable=None, leave=False, smoothing=0.05)

@@ -1,49 +1,38 @@
-"""Whether an index on disk is whole, is what its manifest says, and finds its own passages."""
+"""Whether an index on disk is whole, is what its manifest says, and finds its own chunks.
+
+`SHA256SUMS` holds the SHA-256 of every file of the index, so that damage is named before anything opens the file: the
+vector store's engine can crash on a block of zeros. The sums are not in the manifest, because the vector store writes
+other bytes at every build and one folder of documents has one manifest. The server reads no sums: it would start later.
+"""
 
 import hashlib
-import sqlite3
 from contextlib import closing
-from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
-from urllib.parse import quote
 
-from src.artifacts import CHROMA_DIR, LEXICAL_FILE, REBUILD, Manifest, ModelCard, sha256_of
+from src.artifacts import CHECKSUMS_FILE, LEXICAL_FILE, REBUILD, Manifest, ModelCard, sha256_of
 from src.embedding.embedding_service import EmbeddingService
 from src.errors import ArtifactError, IndexCorrupt, ModelMissing
-from src.ingestion.checksums import check_checksums
 from src.ingestion.chunker import embedding_text
-from src.ingestion.corpus import Corpus
-from src.records import Chunk, Filters
-from src.retrieval.chroma_client import iter_embeddings
-from src.retrieval.passage_store import PassageStore
-from src.retrieval.vector_store import VectorStore
+from src.retrieval.index import open_index
+from src.retrieval.text_store import TextStore, check_sqlite_file
+from src.retrieval.vector_store import check_vector_files, iter_embeddings, store_format
 
 CANARIES = 20
-# The graph is searched approximately: of 119,722 passages as alike as .998, 2 in 100 did not find themselves.
+# The graph is searched approximately: of 119,722 chunks as alike as .998, 2 in 100 did not find themselves.
 ENOUGH = 0.9
-# Two passages of one text have one embedding: either may come first.
+# Two chunks of one text have one embedding: either may come first.
 _SAME = 1e-4
 
 
-def is_index_of(index_dir: Path, draft: Manifest, corpus: Corpus) -> bool:
-    """Tell whether a build would make the index that is there: same parts, same texts, and not damaged."""
+def load_whole_manifest(index_dir: Path) -> Manifest | None:
+    """Read the manifest of an index whose files are all as they were built; None: there is no such index."""
     try:
         manifest = Manifest.load(index_dir)
-        known = replace(draft, embeddings_sha256=manifest.embeddings_sha256, file_bytes=manifest.file_bytes,
-                        relevance_floor=manifest.relevance_floor)  # fmt: skip
-        if manifest != known:
-            return False
         check_checksums(index_dir)
-        with closing(PassageStore.open(index_dir / LEXICAL_FILE)) as passages:
-            for item in corpus:
-                if passages.get_document(item.document.path) != item.document:
-                    return False
-                if passages.get_chunks_of(item.document.path) != list(item.chunks):
-                    return False
-        check_parts(index_dir, manifest)
     except ArtifactError:
-        return False
-    return True
+        return None
+    return manifest
 
 
 def verify_index(index_dir: Path, model_dir: Path) -> str:
@@ -54,13 +43,35 @@ def verify_index(index_dir: Path, model_dir: Path) -> str:
     """
     manifest = Manifest.load(index_dir)
     check_checksums(index_dir)
-    manifest.require_match(ModelCard.load(model_dir))
+    manifest.require_match(ModelCard.load(model_dir), store_format())
     check_parts(index_dir, manifest)
-    found, asked = check_canaries(index_dir, manifest, model_dir)
+    found, asked = check_canaries(index_dir, model_dir)
     return (
-        f"The index in {index_dir} is whole: {manifest.documents:,} documents, {manifest.chunks:,} passages, each file "
-        f"as it was built, embeddings as in the manifest; {found} of {asked} passages find themselves."
+        f"The index in {index_dir} is whole: {len(manifest.spec.document_hashes):,} documents, "
+        f"{manifest.results.chunks:,} chunks, each file as it was built, embeddings as in the manifest; "
+        f"{found} of {asked} chunks find themselves."
     )
+
+
+def write_checksums(index_dir: Path) -> None:
+    """Write the sums of all files, in the format of `sha256sum`; the build does this last."""
+    lines = [f"{sha256_of(index_dir / name)}  {name}\n" for name in _list_files(index_dir)]
+    (index_dir / CHECKSUMS_FILE).write_text("".join(lines), encoding="utf-8")
+
+
+def check_checksums(index_dir: Path) -> None:
+    """Read every file and compare.
+
+    Raises:
+        IndexCorrupt: naming the first file that is damaged, missing or unknown.
+    """
+    known = _read_checksums(index_dir / CHECKSUMS_FILE)
+    found = _list_files(index_dir)
+    for name in sorted({*known, *found}):
+        _require(name in found, f"{name} is missing")
+        _require(name in known, f"{name} is not of this index: {CHECKSUMS_FILE} does not name it")
+        is_whole = sha256_of(index_dir / name) == known[name]
+        _require(is_whole, f"{name} is damaged: its SHA-256 is not the one that {CHECKSUMS_FILE} names")
 
 
 def check_parts(index_dir: Path, manifest: Manifest) -> None:
@@ -69,63 +80,56 @@ def check_parts(index_dir: Path, manifest: Manifest) -> None:
     Raises:
         IndexCorrupt: naming the first thing that differs.
     """
-    for path in (index_dir / LEXICAL_FILE, index_dir / CHROMA_DIR / "chroma.sqlite3"):
-        _check_pages(path)
-    with closing(PassageStore.open(index_dir / LEXICAL_FILE)) as passages:
-        hashes = dict(passages.database.query("SELECT path, sha256 FROM documents"))
-        _require(hashes == manifest.document_hashes, f"the documents of {LEXICAL_FILE} are not those of the manifest")
-        chunk_ids = [row[0] for row in passages.database.query("SELECT chunk_id FROM chunks ORDER BY id")]
-        _require(len(chunk_ids) == manifest.chunks, f"{LEXICAL_FILE} holds {len(chunk_ids)} passages")
+    check_sqlite_file(index_dir / LEXICAL_FILE)
+    check_vector_files(index_dir)
+    with closing(TextStore.open(index_dir / LEXICAL_FILE)) as texts:
+        is_same = texts.get_hashes() == manifest.spec.document_hashes
+        _require(is_same, f"the documents of {LEXICAL_FILE} are not those of the manifest")
+        chunk_ids = texts.list_chunk_ids()
+    _require(len(chunk_ids) == manifest.results.chunks, f"{LEXICAL_FILE} holds {len(chunk_ids)} chunks")
     digest = hashlib.sha256()
-    # Chroma has normalised them again; as float16 they are what the build wrote (kept_embeddings.py)
-    for rows in iter_embeddings(index_dir / CHROMA_DIR, chunk_ids):
+    # The vector store has normalised them again; as float16 they are what the build wrote (kept_embeddings.py).
+    for rows in iter_embeddings(index_dir, chunk_ids):
         digest.update(rows.astype("float16").astype("float32").tobytes())
-    _require(digest.hexdigest() == manifest.embeddings_sha256, f"the embeddings in {CHROMA_DIR} have changed")
+    _require(digest.hexdigest() == manifest.results.embeddings_sha256, "the embeddings have changed")
 
 
-def check_canaries(index_dir: Path, manifest: Manifest, model_dir: Path) -> tuple[int, int]:
-    """Ask for some passages by their own text; return how many find themselves, and of how many.
+def check_canaries(index_dir: Path, model_dir: Path) -> tuple[int, int]:
+    """Ask for some chunks by their own text; return how many find themselves, and of how many.
 
     Raises:
         IndexCorrupt: too few do, so the model and the index do not go together.
         ModelMissing: a file of the model is not what its card says.
     """
-    card = ModelCard.load(model_dir)
-    for name, expected in card.files.items():
+    for name, expected in ModelCard.load(model_dir).files.items():
         if sha256_of(model_dir / name) != expected:
             raise ModelMissing(f"{model_dir / name} is not the file that the model card names. Restore it from git.")
-    encoder = EmbeddingService.load(model_dir)
-    with (
-        closing(PassageStore.open(index_dir / LEXICAL_FILE)) as passages,
-        closing(VectorStore.open(index_dir, manifest)) as vectors,
-    ):
-        canaries = _choose(passages)
+    get_encoder = cache(partial(EmbeddingService.load, model_dir))
+    with closing(open_index(index_dir, get_encoder=get_encoder)) as index:
+        ids = index.texts.list_chunk_ids()
+        canaries = index.texts.get_chunks(ids[:: -(-len(ids) // CANARIES)])
         lost = []
         for chunk in canaries:
-            hits = vectors.search(encoder.embed([embedding_text(chunk)])[0], 5, Filters())
-            if chunk.chunk_id not in [hit.chunk_id for hit in hits if hit.score >= hits[0].score - _SAME]:
+            hits = index.search(embedding_text(chunk), limit=5, kind="dense").hits
+            if chunk.chunk_id not in [hit.chunk.chunk_id for hit in hits if hit.score >= hits[0].score - _SAME]:
                 lost.append(chunk.chunk_id)
-    found = len(canaries) - len(lost)
-    _require(
-        found >= ENOUGH * len(canaries),
-        f"{len(lost)} of {len(canaries)} passages are not found by their own text: {lost}",
-    )
-    return found, len(canaries)
+    is_enough = len(canaries) - len(lost) >= ENOUGH * len(canaries)
+    _require(is_enough, f"{len(lost)} of {len(canaries)} chunks are not found by their own text: {lost}")
+    return len(canaries) - len(lost), len(canaries)
 
 
-def _choose(passages: PassageStore) -> list[Chunk]:
-    ids = [row[0] for row in passages.database.query("SELECT chunk_id FROM chunks ORDER BY id")]
-    return passages.get_chunks(ids[:: -(-len(ids) // CANARIES)])
+def _list_files(index_dir: Path) -> list[str]:
+    """List the files by relative path; hidden ones are the system's."""
+    paths = (path.relative_to(index_dir) for path in index_dir.rglob("*") if path.is_file())
+    return sorted(path.as_posix() for path in paths if path.name != CHECKSUMS_FILE and not path.name.startswith("."))
 
 
-def _check_pages(path: Path) -> None:
-    uri = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
+def _read_checksums(path: Path) -> dict[str, str]:
     try:
-        with closing(sqlite3.connect(uri, uri=True)) as connection:
-            said = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    except sqlite3.Error as exc:
-        said = str(exc)
-    _require(said == "ok", f"{path.name} is damaged ({said})")
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise IndexCorrupt(f"{path} cannot be read ({exc}). {REBUILD}") from exc
+    return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
 
 
 def _require(condition: bool, problem: str) -> None:

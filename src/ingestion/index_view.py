@@ -1,55 +1,46 @@
 """An index for people: what is in it, and what it finds, without the server."""
 
 from contextlib import closing
+from functools import cache, partial
 from pathlib import Path
 
-from src.artifacts import LEXICAL_FILE, Manifest, ModelCard
 from src.config import Config
 from src.embedding.embedding_service import EmbeddingService
-from src.retrieval.lexical_index import LexicalIndex
-from src.retrieval.passage_store import PassageStore
-from src.retrieval.retriever import Retriever
-from src.retrieval.vector_store import VectorStore
+from src.retrieval.index import open_index
 
 LARGEST = 5
 EXCERPT_CHARS = 200
 
 
 def describe_index(index_dir: Path) -> str:
-    """Tell documents, passages, their lengths, the largest documents and the files left out, as lines of text."""
-    manifest = Manifest.load(index_dir)
-    with closing(PassageStore.open(index_dir / LEXICAL_FILE)) as passages:
-        lengths = [row[0] for row in passages.database.query('SELECT "end" - start AS n FROM chunks ORDER BY n')]
-        entries = passages.list_documents(manifest.documents, 0)[0]
+    """Tell documents, chunks, their lengths, the largest documents and the files left out, as lines of text."""
+    with closing(open_index(index_dir)) as index:
+        spec, results = index.manifest.spec, index.manifest.results
+        lengths = [row[0] for row in index.texts.query('SELECT "end" - start AS n FROM chunks ORDER BY n')]
+        entries = index.texts.list_documents(len(spec.document_hashes), 0)[0]
     largest = sorted(entries, key=lambda entry: -entry.characters)[:LARGEST]
-    bytes_by_name = sorted(manifest.file_bytes.items(), key=lambda item: -item[1])
+    bytes_by_name = sorted(results.file_bytes.items(), key=lambda item: -item[1])
     lines = [
-        f"Model        {manifest.model_name} ({manifest.dimension} dimensions)",
-        f"Splitter     {manifest.splitter}",
-        f"Documents    {manifest.documents:,} with {sum(entry.characters for entry in entries):,} characters",
-        f"Passages     {manifest.chunks:,}; characters: {_spread(lengths)}",
+        f"Model        {spec.model_name} ({spec.dimension} dimensions), embedded with {spec.encoder}",
+        f"Splitter     {spec.splitter}",
+        f"Documents    {len(entries):,} with {sum(entry.characters for entry in entries):,} characters",
+        f"Chunks       {results.chunks:,}; characters: {_spread(lengths)}",
         f"Files        {', '.join(f'{name} {size / 1e6:.1f} MB' for name, size in bytes_by_name if size >= 50_000)}",
         "Largest",
-        *(f"  {entry.characters:>9,} characters, {entry.chunks:>5,} passages  {entry.path}" for entry in largest),
+        *(f"  {entry.characters:>9,} characters, {entry.chunks:>5,} chunks  {entry.path}" for entry in largest),
     ]
     lines += [
-        f"Skipped      {len(manifest.skipped):,}",
-        *(f"  {path}: {why}" for path, why in manifest.skipped.items()),
+        f"Skipped      {len(spec.skipped):,}",
+        *(f"  {path}: {why}" for path, why in spec.skipped.items()),
     ]
     return "\n".join(lines)
 
 
 def search_index(config: Config, question: str) -> str:
     """Ask the index as the server does and give the hits as lines of text, best first."""
-    manifest = Manifest.load(config.index_dir)
-    manifest.require_match(ModelCard.load(config.model_dir))
-    encoder = EmbeddingService.load(config.model_dir)
-    with (
-        closing(PassageStore.open(config.index_dir / LEXICAL_FILE)) as passages,
-        closing(VectorStore.open(config.index_dir, manifest)) as vectors,
-    ):
-        retriever = Retriever(passages, LexicalIndex(passages.database), lambda: encoder, lambda: vectors)
-        hits = retriever.search(question, limit=config.top_k).hits
+    get_encoder = cache(partial(EmbeddingService.load, config.model_dir))
+    with closing(open_index(config.index_dir, model_dir=config.model_dir, get_encoder=get_encoder)) as index:
+        hits = index.search(question, limit=config.top_k).hits
     lines: list[str] = []
     for rank, hit in enumerate(hits, start=1):
         chunk = hit.chunk

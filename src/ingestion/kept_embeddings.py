@@ -1,48 +1,40 @@
 """Embeddings that need not be made again: those of the index before, and those of a build that was killed.
 
-An embedding depends on its text alone (`parallel_encoder.py`), so the text's hash is its key. All embeddings of a build
+An embedding depends on its text alone (`encoder.py`), so the text's hash is its key. All embeddings of a build
 go through one file beside the index; it carries the model's fingerprint in its name and is removed when the build is
 done. A later build takes what it can from the finished index, so nothing but the index needs to be in git.
 """
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from src.artifacts import CHROMA_DIR, LEXICAL_FILE, Manifest
-from src.errors import ArtifactError
-from src.ingestion.checksums import check_checksums
+from src.artifacts import LEXICAL_FILE, IndexSpec, Manifest
 from src.ingestion.chunker import embedding_text
 from src.rag.quoting import read_sentence
 from src.records import Chunk
-from src.retrieval.chroma_client import iter_embeddings
-from src.retrieval.passage_store import PassageStore
+from src.retrieval.index import Encoder
+from src.retrieval.text_store import TextStore
+from src.retrieval.vector_store import iter_embeddings
 
-Kind = Literal["passage", "sentence"]
+Kind = Literal["chunk", "sentence"]
 Packed = NDArray[np.float16] | NDArray[np.int8]
 _FILE_PREFIX = ".kept-embeddings-"
 _KEY_BYTES = 16
 
 
-class Encoder(Protocol):
-    """Turns texts into rows of norm 1, float32, shape (texts, dimension)."""
-
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed texts in the order given."""
-        ...
-
-
 class KeptEmbeddings:
     """A file of embeddings by the hash of their text.
 
-    Passages are kept as float16. Chroma normalises what it is given, which changes the last bits of a float32; rounded
-    to float16 again, what comes back from it is what went in, so an index can be built on from itself. (The rounding
+    Chunks are kept as float16. The vector store normalises them, which changes the last bits of a float32; rounded to
+    float16 again, what comes back from it is what went in, so an index can be built on from itself. (The rounding
     moves a cosine by less than 0.0002, quantising the model to int8 by 0.01.)
     Sentences are kept as int8, 127 times the row, as the index holds them.
     """
@@ -56,9 +48,10 @@ class KeptEmbeddings:
             self._connection = self._open(path)
 
     @classmethod
-    def beside(cls, index_dir: Path, fingerprint: str) -> "KeptEmbeddings":
+    def beside(cls, index_dir: Path, spec: IndexSpec) -> Self:
         """Open the file of a build; what builds with other models left beside it goes away."""
-        path = index_dir.with_name(f"{_FILE_PREFIX}{fingerprint}.sqlite3")
+        index_dir = index_dir.resolve()
+        path = index_dir.with_name(f"{_FILE_PREFIX}{spec.embeddings_fingerprint}.sqlite3")
         for other in index_dir.parent.glob(f"{_FILE_PREFIX}*"):
             if other != path:
                 other.unlink()
@@ -67,7 +60,7 @@ class KeptEmbeddings:
     @staticmethod
     def remove(index_dir: Path) -> None:
         """Remove the file of a finished build."""
-        for path in index_dir.parent.glob(f"{_FILE_PREFIX}*"):
+        for path in index_dir.resolve().parent.glob(f"{_FILE_PREFIX}*"):
             path.unlink()
 
     def _open(self, path: Path) -> sqlite3.Connection:
@@ -78,9 +71,43 @@ class KeptEmbeddings:
         connection.execute("SELECT count(*) FROM (SELECT 1 FROM kept LIMIT 1)")
         return connection
 
-    def add(self, kind: Kind, texts: Iterable[str], rows: NDArray[np.float32]) -> None:
-        """Keep the embeddings of texts, rows of norm 1; all or none of them."""
-        self._put((_key(kind, text) for text in texts), _pack(kind, rows))
+    def take_over(self, index_dir: Path, old: Manifest | None, spec: IndexSpec) -> None:
+        """Keep all embeddings of a whole index; one that was made otherwise gives none."""
+        if old is None or not old.spec.embeds_like(spec):
+            return
+        chunk_ids: list[str] = []
+        keys: list[bytes] = []
+        with closing(TextStore.open(index_dir / LEXICAL_FILE)) as texts:
+            for chunk in texts.iter_chunks():
+                chunk_ids.append(chunk.chunk_id)
+                keys.append(_key("chunk", embedding_text(chunk)))
+                sentences = [_key("sentence", text) for text in sentence_texts(chunk)]
+                self._put(sentences, texts.get_sentence_embeddings(chunk.chunk_id))
+        left = iter(keys)
+        for rows in iter_embeddings(index_dir, chunk_ids):
+            self._put(islice(left, len(rows)), _pack("chunk", rows))
+
+    def complete(self, kind: Kind, texts: Iterable[str], get_encoder: Callable[[], Encoder]) -> int:
+        """Embed the texts that are not kept yet, and keep them, all or none; return how many these were.
+
+        Args:
+            get_encoder: called only where something is to be embedded.
+        """
+        query = "SELECT 1 FROM kept WHERE key = ?"
+        missing = [
+            text for text in dict.fromkeys(texts) if not self._connection.execute(query, (_key(kind, text),)).fetchone()
+        ]
+        if missing:
+            self._put((_key(kind, text) for text in missing), _pack(kind, get_encoder().embed(missing)))
+        return len(missing)
+
+    def get(self, kind: Kind, texts: Sequence[str], dimension: int) -> Packed:
+        """Return (texts, dimension) as the index holds them."""
+        query = "SELECT row FROM kept WHERE key = ?"
+        found = (self._connection.execute(query, (_key(kind, text),)).fetchone() for text in texts)
+        data = b"".join(row[0] for row in found)
+        rows: Packed = np.frombuffer(data, np.float16) if kind == "chunk" else np.frombuffer(data, np.int8)
+        return rows.reshape(len(texts), dimension)
 
     def _put(self, keys: Iterable[bytes], packed: Packed) -> None:
         pairs = ((key, row.tobytes()) for key, row in zip(keys, packed, strict=True))
@@ -88,69 +115,18 @@ class KeptEmbeddings:
         self._connection.executemany("INSERT OR IGNORE INTO kept VALUES (?, ?)", pairs)
         self._connection.execute("COMMIT")
 
-    def find_missing(self, kind: Kind, texts: Iterable[str]) -> list[str]:
-        """Return the texts that have none, each once, in the order given."""
-        query = "SELECT 1 FROM kept WHERE key = ?"
-        return [
-            text for text in dict.fromkeys(texts) if not self._connection.execute(query, (_key(kind, text),)).fetchone()
-        ]
-
-    def count_missing(self, kind: Kind, texts: Iterable[str]) -> int:
-        """Count the different texts that have none; for a plan alone, because each takes the place of a row."""
-        insert = "INSERT OR IGNORE INTO kept VALUES (?, x'')"
-        self._connection.execute("BEGIN")
-        count = sum(self._connection.execute(insert, (_key(kind, text),)).rowcount for text in texts)
-        self._connection.execute("COMMIT")
-        return count
-
-    def get(self, kind: Kind, texts: Sequence[str], dimension: int) -> Packed:
-        """Return (texts, dimension) as the index holds them."""
-        query = "SELECT row FROM kept WHERE key = ?"
-        found = (self._connection.execute(query, (_key(kind, text),)).fetchone() for text in texts)
-        data = b"".join(row[0] for row in found)
-        rows: Packed = np.frombuffer(data, np.float16) if kind == "passage" else np.frombuffer(data, np.int8)
-        return rows.reshape(len(texts), dimension)
-
-    def add_index(self, index_dir: Path, splitter: str, model_fingerprint: str) -> None:
-        """Keep all embeddings of a finished index; one that was made otherwise, or is damaged, gives none."""
-        try:
-            manifest = Manifest.load(index_dir)
-            if (manifest.splitter, manifest.model_fingerprint) == (splitter, model_fingerprint):
-                check_checksums(index_dir)
-                self._add_index(index_dir)
-        except ArtifactError:
-            return
-
-    def _add_index(self, index_dir: Path) -> None:
-        passages = PassageStore.open(index_dir / LEXICAL_FILE)
-        chunk_ids: list[str] = []
-        keys: list[bytes] = []
-        try:
-            count = passages.list_documents(0, 0)[1]
-            for entry in passages.list_documents(count, 0)[0]:
-                for chunk in passages.get_chunks_of(entry.path):
-                    chunk_ids.append(chunk.chunk_id)
-                    keys.append(_key("passage", embedding_text(chunk)))
-                    sentences = [_key("sentence", text) for text in sentence_texts(chunk)]
-                    self._put(sentences, passages.get_sentence_embeddings(chunk.chunk_id))
-        finally:
-            passages.close()
-        left = iter(keys)
-        for rows in iter_embeddings(index_dir / CHROMA_DIR, chunk_ids):
-            self._put(islice(left, len(rows)), _pack("passage", rows))
-
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
 
 
 def sentence_texts(chunk: Chunk) -> list[str]:
-    """What is embedded for the sentences of a passage: each as it would be quoted, a table's row with its header."""
+    """What is embedded for the sentences of a chunk: each as it would be quoted, a table's row with its header."""
     return [read_sentence(chunk, number) for number in range(len(chunk.sentences))]
 
 
 def _pack(kind: Kind, rows: NDArray[np.float32]) -> Packed:
-    return rows.astype(np.float16) if kind == "passage" else np.rint(127 * rows).astype(np.int8)
+    return rows.astype(np.float16) if kind == "chunk" else np.rint(127 * rows).astype(np.int8)
 
 
 def _key(kind: Kind, text: str) -> bytes:

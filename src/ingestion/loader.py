@@ -4,46 +4,15 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from src.errors import BuildError, UnreadableDocument
 from src.ingestion.outline import Outline
-from src.ingestion.readers.csv import read_csv
-from src.ingestion.readers.docx import read_docx
-from src.ingestion.readers.email import read_eml
-from src.ingestion.readers.epub import read_epub
-from src.ingestion.readers.html import read_html
-from src.ingestion.readers.markdown import read_markdown
-from src.ingestion.readers.msg import read_msg
-from src.ingestion.readers.pdf import read_pdf
-from src.ingestion.readers.pptx import read_pptx
-from src.ingestion.readers.reading import Reading
-from src.ingestion.readers.rst import read_rst
-from src.ingestion.readers.text import read_text
-from src.ingestion.readers.xlsx import read_xlsx
+from src.ingestion.parsers import PARSERS, PLAIN_SUFFIXES
 from src.records import Document
 
-READERS: dict[str, Callable[[bytes], Reading]] = {
-    ".md": read_markdown,
-    ".markdown": read_markdown,
-    ".txt": read_text,
-    ".rst": read_rst,
-    ".html": read_html,
-    ".htm": read_html,
-    ".pdf": read_pdf,
-    ".docx": read_docx,
-    ".pptx": read_pptx,
-    ".xlsx": read_xlsx,
-    ".csv": read_csv,
-    ".tsv": read_csv,
-    ".epub": read_epub,
-    ".eml": read_eml,
-    ".msg": read_msg,
-}
-# Formats that give plain text: a `#` or a `-` in them is only that.
-PLAIN_SUFFIXES = frozenset({".txt", ".pdf", ".eml", ".msg"})
 MAX_FILE_BYTES = 50_000_000
 MAX_TITLE_CHARS = 120
 _ANONYMOUS_NAMES = frozenset({"index", "readme"})
@@ -90,25 +59,25 @@ def list_files(folder: Path) -> list[str | Skipped]:
 def load_document(folder: Path, path: str) -> Document | Skipped:
     """Read one file, given by its path relative to the folder."""
     suffix = PurePosixPath(path).suffix.lower()
-    reader = READERS.get(suffix)
-    if reader is None:
-        return Skipped(path, f"there is no reader for {suffix or 'files without an extension'}; known: {formats()}")
+    parse = PARSERS.get(suffix)
+    if parse is None:
+        return Skipped(path, f"there is no parser for {suffix or 'files without an extension'}; known: {formats()}")
     try:
         data = _read_bytes(folder / path)
-        reading = reader(data)
+        parsed = parse(data)
     except UnreadableDocument as exc:
         return Skipped(path, str(exc))
-    if not reading.text.strip():
+    if not parsed.text.strip():
         return Skipped(path, "it holds no text")
-    title = reading.title or _first_heading(reading.text, suffix) or _title_of_name(path)
+    title = parsed.title or _first_heading(parsed.text, suffix) or _title_of_name(path)
     return Document(
-        path, title[:MAX_TITLE_CHARS].strip(), reading.text, hashlib.sha256(data).hexdigest(), reading.page_starts
+        path, title[:MAX_TITLE_CHARS].strip(), parsed.text, hashlib.sha256(data).hexdigest(), parsed.page_starts
     )
 
 
 def formats() -> str:
     """The file extensions that can be read, for a message."""
-    return " ".join(READERS)
+    return " ".join(PARSERS)
 
 
 def _check(path: Path, folder: Path, root: Path) -> str | Skipped:

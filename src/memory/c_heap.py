@@ -1,6 +1,7 @@
-"""The C library's heap, in which numpy, onnxruntime, SQLite and Chroma allocate; glibc's own calls, elsewhere nothing.
+"""The C library's heap, in which numpy, onnxruntime, SQLite and Chroma allocate.
 
-ctypes is imported when needed because it costs 0.7 MB, which a worker at rest does not spend.
+These are calls of glibc; with another C library they do nothing. ctypes costs 0.7 MB, so it is imported when a call is
+made, not at start.
 """
 
 from typing import Any
@@ -14,9 +15,9 @@ def trim_heap() -> None:
 
 
 def share_heap() -> None:
-    """Let threads that are yet to come share one arena instead of keeping free pages in one each.
+    """Let all threads that start later share one arena; otherwise each keeps free pages in its own.
 
-    They hardly meet there: Python runs one at a time, and so does the embedding.
+    They hardly wait for each other: Python runs one thread at a time, and embedding is one at a time too.
     """
     _call("mallopt", M_ARENA_MAX, 1)
 

@@ -1,7 +1,7 @@
 """The memory cgroup this process is charged to: the one on the path up whose limit is the lowest, v2 or v1.
 
-In a container the path in `/proc/self/cgroup` may be the host's, which does not exist here; then the nearest folder
-above it that does exist, at last the root of the mount, is the container's own group.
+In a container the path in `/proc/self/cgroup` may be the host's, which does not exist here. Then the container's own
+group is the nearest folder above that path that does exist; at last the root of the mount.
 """
 
 from collections.abc import Iterator

@@ -1,27 +1,49 @@
-"""The master's half of a gap-free replacement: who asked for a successor, who it is, who retires.
+"""The master's half of a replacement without a gap: who asked, who is forked for what, who retires.
 
-A worker writes a line into a pipe and then signals the master: `ask` with SIGTTIN (a second worker, please), `ready`
-with SIGTTOU (I am warm, retire the elder), `leave` without a signal (no room for two: I go first). gunicorn's own
-arbiter does the rest; its hooks, all called in the master, read the pipe. A pipe because a line is written whole or not
-at all and nothing stays locked when a worker is killed. What the elder's caches hold goes through an unnamed file.
+    elder     serves ─ asks ──────────────── serves ─ retires, finishes its answers
+                        │ TTIN                │ TTOU
+    master              └ forks the successor └ stops the elder
+                               │              │
+    successor                  └ loads ─ ready └ accepts requests
+
+Where memory has no room for two workers, the elder says that it leaves, finishes its answers and ends; the worker that
+the master then forks is its heir, which accepts at once and loads meanwhile.
+
+A signal does not say who sent it or why. So a worker first writes a note into a pipe, and gunicorn's hooks in the
+master read it. A note is written whole or not at all, and a killed worker leaves nothing locked.
 """
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from fcntl import LOCK_EX, LOCK_UN, lockf
-from tempfile import TemporaryFile
+from enum import Enum
+from functools import partial
 from typing import Any, Literal
 
-MessageKind = Literal["ask", "ready", "leave"]
+NoteKind = Literal["ask", "ready", "leave"]
 
 logger = logging.getLogger(__name__)
 
 
+class Stage(Enum):
+    """Where the hand-over is."""
+
+    NONE = "no worker is being replaced"
+    ASKED = "an elder has asked; the next worker that is forked is its successor"
+    LOADING = "the successor loads its services while the elder serves"
+
+
+class Birth(Enum):
+    """What a worker was forked for."""
+
+    FIRST = "the server starts, or a worker has died"
+    SUCCESSOR = "to take over from an elder that still serves"
+    HEIR = "to follow an elder that had to leave first"
+
+
 @dataclass(frozen=True, slots=True)
-class Message:
+class Note:
     """One line of the pipe; `is_for_memory` tells why a worker asks or leaves."""
 
     kind: str
@@ -32,55 +54,34 @@ class Message:
 class Handover:
     """The one hand-over that may be under way, whatever the number of workers.
 
-    It is made before the first fork, so that every worker inherits the pipe, and with it the state at its birth.
+    It lives in the master. A worker has the copy of the moment when it was forked: so `birth` is its own, and
+    `memory_streak` says how many workers before it were replaced for their memory, one after another.
     """
 
     def __init__(self) -> None:
-        self._reader, self._writer = os.pipe()
-        os.set_blocking(self._reader, False)
-        os.set_blocking(self._writer, False)
-        with TemporaryFile() as file:
-            self._caches = os.dup(file.fileno())
-        self._inbox: list[Message] = []
-        self._elder: int | None = None
-        self._successor: Any = None
-        self._heir: Any = None
-        self._is_own_change = False
+        self.birth = Birth.FIRST
         self.memory_streak = 0
+        self._stage = Stage.NONE
+        self._elder_pid: int | None = None
+        self._successor: Any = None
+        self._heirs_due = 0
+        self._notes: list[Note] = []
+        self._is_own_change = False
+        self._has_failed_to_fork = False
 
-    def send(self, kind: MessageKind, *, is_for_memory: bool = False) -> None:
-        """Tell the master something; called in a worker."""
-        os.write(self._writer, f"{kind} {os.getpid()} {int(is_for_memory)}\n".encode())
+    def open(self, server: Any) -> None:
+        """Open the pipe, which every worker inherits, and guard the master's forks; called before the first fork."""
+        self._read_end, self._write_end = os.pipe()
+        os.set_blocking(self._read_end, False)
+        os.set_blocking(self._write_end, False)
+        server.spawn_worker = partial(self._fork, server, server.spawn_worker)
 
-    def pass_on(self, caches: bytes) -> None:
-        """Leave the next successor what it may start with, in the place of what was left before."""
-        with self._locked_caches() as descriptor:
-            os.ftruncate(descriptor, 0)
-            try:
-                is_whole = os.pwrite(descriptor, caches, 0) == len(caches)
-            except OSError:
-                is_whole = False
-            if not is_whole:
-                logger.warning(
-                    "The caches could not be passed on (is the disk full?); the successor starts with empty ones"
-                )
-                os.ftruncate(descriptor, 0)
-
-    def inherit(self) -> bytes:
-        """Return what the last elder left."""
-        with self._locked_caches() as descriptor:
-            return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
-
-    def is_successor(self, worker: Any) -> bool:
-        """Tell whether this worker was forked to relieve one that still serves."""
-        return worker is self._successor
-
-    def is_heir(self, worker: Any) -> bool:
-        """Tell whether this worker was forked after a loaded one had to go first."""
-        return worker is self._heir
+    def send(self, kind: NoteKind, *, is_for_memory: bool = False) -> None:
+        """Write a note to the master; called in a worker."""
+        os.write(self._write_end, f"{kind} {os.getpid()} {int(is_for_memory)}\n".encode())
 
     def nworkers_changed(self, server: Any, new: int, old: int | None) -> None:
-        """Match a change of the number of workers with the message that announced it; gunicorn's hook."""
+        """Match a change of the number of workers with the note that announced it; gunicorn's hook."""
         if old is None or self._is_own_change:
             return
         self._receive()
@@ -90,59 +91,81 @@ class Handover:
             self._finish(server, old)
 
     def pre_fork(self, _server: Any, worker: Any) -> None:
-        """Mark the next worker as what it is forked for; gunicorn's hook."""
-        if self._heir is True:
-            self._heir = worker
-        elif self._elder is not None and self._successor is None:
-            self._successor = worker
+        """Say what the next worker is forked for; gunicorn's hook."""
+        if self._heirs_due:
+            self._heirs_due -= 1
+            self.birth = Birth.HEIR
+        elif self._stage is Stage.ASKED:
+            self._stage, self._successor = Stage.LOADING, worker
+            self.birth = Birth.SUCCESSOR
+        else:
+            self.birth = Birth.FIRST
 
     def child_exit(self, server: Any, worker: Any) -> None:
-        """Call the hand-over off when one of the two is gone before it is done; gunicorn's hook."""
+        """Expect an heir of a worker that left; end the hand-over if one of its two is gone; gunicorn's hook."""
         self._receive()
-        for message in self._take("leave"):
-            if message.pid == worker.pid:
-                self._heir = True
-                self._count(message)
-        if self._elder is None or (worker is not self._successor and worker.pid != self._elder):
+        is_elder, is_successor = worker.pid == self._elder_pid, worker is self._successor
+        for note in self._take("leave", worker.pid):
+            # An elder that leaves while its successor loads has a follower already.
+            if not is_elder:
+                self._heirs_due += 1
+                self._count(note)
+        if not (is_elder or is_successor):
             return
-        if worker is self._successor:
-            logger.error("Hand-over failed: the successor (pid %s) is gone; pid %s stays", worker.pid, self._elder)
-        self._forget()
+        if is_successor:
+            logger.error("Hand-over failed: the successor (pid %s) is gone; pid %s stays", worker.pid, self._elder_pid)
+        self._end()
         self._set_workers(server, server.num_workers - 1)
 
-    @contextmanager
-    def _locked_caches(self) -> Iterator[int]:
-        lockf(self._caches, LOCK_EX)
+    def _fork(self, server: Any, spawn_worker: Callable[[], object]) -> None:
+        """Fork a worker as gunicorn does; a fork that fails, at a limit of processes or of files, ends nothing.
+
+        gunicorn would stop the whole server. Here the elder serves on. A worker that has died is followed by another
+        when a fork succeeds again: gunicorn tries every second.
+        """
+        heirs_due, stage = self._heirs_due, self._stage
         try:
-            yield self._caches
-        finally:
-            lockf(self._caches, LOCK_UN)
+            spawn_worker()
+        except OSError as exc:
+            if os.getpid() != server.pid:
+                raise
+            self._heirs_due, self._stage = heirs_due, stage
+            if stage is Stage.ASKED:
+                logger.error("Hand-over failed: no worker can be forked (%s); pid %s stays", exc, self._elder_pid)
+                self._end()
+                self._set_workers(server, server.num_workers - 1)
+            elif not self._has_failed_to_fork:
+                logger.error("No worker can be forked (%s); trying again every second", exc)
+                self._has_failed_to_fork = True
+        else:
+            self._has_failed_to_fork = False
 
     def _begin(self, server: Any, old: int) -> None:
-        asks = [message for message in self._take("ask") if message.pid in server.WORKERS]
+        asks = [note for note in self._take("ask") if note.pid in server.WORKERS]
         if not asks:
+            # An operator wants one more worker.
             return
-        if self._elder is not None:
+        if self._stage is not Stage.NONE:
             self._set_workers(server, old)
             return
-        self._elder = asks[0].pid
+        self._stage, self._elder_pid = Stage.ASKED, asks[0].pid
         self._count(asks[0])
         self._take("ready")
 
     def _finish(self, server: Any, old: int) -> None:
         ready = self._take("ready")
         if ready and (self._successor is None or ready[-1].pid != self._successor.pid):
-            # The elder died while its successor warmed: nobody is to be retired any more.
+            # The elder died while its successor loaded: nobody is to be retired any more.
             self._set_workers(server, old)
             return
-        if ready and self._elder in server.WORKERS:
+        if ready and self._elder_pid in server.WORKERS:
             # gunicorn retires the oldest; with several workers that need not be the one that asked.
-            server.WORKERS[self._elder].age = 0
-        # Without a message it was an operator or a reload, which settles the number of workers anew.
-        self._forget()
+            server.WORKERS[self._elder_pid].age = 0
+        # Without a note it was an operator or a reload, which settles the number of workers anew.
+        self._end()
 
-    def _forget(self) -> None:
-        self._elder = self._successor = None
+    def _end(self) -> None:
+        self._stage, self._elder_pid, self._successor = Stage.NONE, None, None
 
     def _set_workers(self, server: Any, number: int) -> None:
         self._is_own_change = True
@@ -151,18 +174,18 @@ class Handover:
         finally:
             self._is_own_change = False
 
-    def _count(self, message: Message) -> None:
-        self.memory_streak = self.memory_streak + 1 if message.is_for_memory else 0
+    def _count(self, note: Note) -> None:
+        self.memory_streak = self.memory_streak + 1 if note.is_for_memory else 0
 
     def _receive(self) -> None:
         try:
-            lines = os.read(self._reader, 65536).decode().splitlines()
+            lines = os.read(self._read_end, 65536).decode().splitlines()
         except BlockingIOError:
             return
         for kind, pid, is_for_memory in map(str.split, lines):
-            self._inbox.append(Message(kind, int(pid), is_for_memory == "1"))
+            self._notes.append(Note(kind, int(pid), is_for_memory == "1"))
 
-    def _take(self, kind: MessageKind) -> list[Message]:
-        taken = [message for message in self._inbox if message.kind == kind]
-        self._inbox = [message for message in self._inbox if message.kind != kind]
+    def _take(self, kind: NoteKind, pid: int | None = None) -> list[Note]:
+        taken = [note for note in self._notes if note.kind == kind and pid in (None, note.pid)]
+        self._notes = [note for note in self._notes if note not in taken]
         return taken

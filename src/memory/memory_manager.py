@@ -1,6 +1,6 @@
 """Acts on the memory that the probe reads: moves the mode, gives memory back, asks for a fresh worker, refuses chats.
 
-It knows nothing of what it frees: the app registers callbacks that drop caches and unload services.
+It does not know what it frees: the app registers callbacks that drop caches and unload services.
 """
 
 import gc
@@ -14,21 +14,28 @@ from threading import Lock
 
 from src.errors import ServiceUnavailable
 from src.memory.c_heap import trim_heap
-from src.memory.memory_alerts import MemoryAlert
-from src.memory.memory_mode import is_exhausted, next_mode, severity
 from src.memory.memory_probe import MemoryProbe, MemoryReading
-from src.memory.process_tree import ProcessMemory, read_own_memory_mb, read_own_vms_mb
-from src.memory.worker_recycling import request_replacement
+from src.memory.process_memory import ProcessMemory
+from src.memory.thresholds import (
+    ADDRESS_SPACE_MB,
+    DEGRADED,
+    EXHAUSTED,
+    HYSTERESIS_MB,
+    HYSTERESIS_PERCENT,
+    LEAST_MODEL_MB,
+    MODES,
+    NORMAL,
+    PRESSURE_PERCENT,
+    Thresholds,
+)
 from src.records import MemoryMode
 
 HISTORY_LENGTH = 100
-ALERT_PERCENT = (78.0, 88.0, 95.0)
-# Address space costs nothing by itself; a worker has 0.9 GB of it, mostly threads' stacks. Growth is what tells.
-ALERT_VMS_MB = (2048.0, 3072.0, 4096.0)
+ALERTS = (("warning", logging.WARNING), ("critical", logging.ERROR), ("emergency", logging.CRITICAL))
 RETRY_AFTER_S = 30
 # After services were unloaded the charge is low; loading them at once would only fill it again.
 REST_AFTER_EXHAUSTION_S = 60.0
-# What a trim must be able to find before it is worth its milliseconds.
+# A trim takes milliseconds. It is worth them when at least this much may be free.
 TRIM_AFTER_GROWTH_MB = 16.0
 
 logger = logging.getLogger(__name__)
@@ -49,6 +56,7 @@ class StepCost:
     """What one heavy step did to this process's RSS.
 
     Args:
+        at: when it ended, in seconds since the epoch.
         given_back_mb: what the trim after it returned to the system.
     """
 
@@ -64,37 +72,48 @@ class MemoryManager:
     """The memory of one process: its mode, what led to it, what each step cost.
 
     Args:
-        alert_percent, alert_vms_mb: thresholds of warning, critical and emergency.
         replace_worker: asks for a fresh worker, with the reason for the log.
+        alert_percent, alert_vms_mb: where the log says warning, critical and emergency.
     """
 
     def __init__(
         self,
         probe: MemoryProbe,
         *,
-        alert_percent: Sequence[float] = ALERT_PERCENT,
-        alert_vms_mb: Sequence[float] = ALERT_VMS_MB,
-        replace_worker: Callable[[str], object] = request_replacement,
+        replace_worker: Callable[[str], object],
+        alert_percent: Sequence[float] = PRESSURE_PERCENT,
+        alert_vms_mb: Sequence[float] = ADDRESS_SPACE_MB,
     ) -> None:
         self._probe = probe
         self._replace_worker = replace_worker
         self._drop_caches: list[Callable[[], object]] = []
         self._unload_services: list[Callable[[], object]] = []
         self._lock = Lock()
-        self._mode = MemoryMode.NORMAL
-        self._is_exhausted = False
+        self._pressure = Thresholds(PRESSURE_PERCENT, HYSTERESIS_PERCENT)
+        self._charged_alert = Thresholds(alert_percent, HYSTERESIS_PERCENT)
+        self._vms_alert = Thresholds(alert_vms_mb, HYSTERESIS_MB)
+        self._floor = NORMAL if self.has_room_for_model else DEGRADED
+        self._level = self._floor
         self._rest_until = 0.0
         self._trimmed_mb = 0.0
         self.history: deque[Transition] = deque(maxlen=HISTORY_LENGTH)
         self.steps: deque[StepCost] = deque(maxlen=HISTORY_LENGTH)
         self.counts: Counter[str] = Counter()
-        self._charged_alert = MemoryAlert("charged", "%", alert_percent, self.counts)
-        self._vms_alert = MemoryAlert("vms", "MB", alert_vms_mb, self.counts)
+        if not self.has_room_for_model:
+            message = (
+                "Only %.0f MB of memory: the model and the vectors need %.0f. Answers come from the word index alone."
+            )
+            logger.error(message, probe.limit_mb, LEAST_MODEL_MB)
+
+    @property
+    def has_room_for_model(self) -> bool:
+        """Tell whether the model and the vectors may be loaded; if not, the mode is DEGRADED from the start."""
+        return self._probe.limit_mb >= LEAST_MODEL_MB
 
     @property
     def mode(self) -> MemoryMode:
         """Return the mode as the last chat left it."""
-        return self._mode
+        return MODES[self._level]
 
     def read(self, *, is_fresh: bool = False) -> MemoryReading:
         """Read the charge without acting on it; fresh means without the cache of a second."""
@@ -118,86 +137,80 @@ class MemoryManager:
         Raises:
             ServiceUnavailable: hardly anything is left, even after the services were unloaded.
         """
-        reading = self._probe.read()
-        self._charged_alert.check(reading.percent)
-        self._vms_alert.check(read_own_vms_mb())
-        worse, newly_exhausted = self._move(reading)
-        if newly_exhausted or self._is_exhausted:
-            self._relieve_exhaustion(newly_exhausted)
-        elif worse:
-            self._relieve(reading)
-        elif self._mode is not MemoryMode.NORMAL and self._has_grown():
+        reading, own = self._probe.read(), self._probe.own()
+        self._alert("charged", "%", self._charged_alert, reading.percent)
+        self._alert("vms", "MB", self._vms_alert, own.vms_mb)
+        before, after = self._move(reading)
+        if after > before:
+            self._relieve(reading, after)
+            if after == EXHAUSTED:
+                reading = self._probe.read(is_fresh=True)
+                _, after = self._move(reading)
+        elif after > NORMAL and own.anonymous_mb - self._trimmed_mb > TRIM_AFTER_GROWTH_MB:
             self.trim()
-        return self._mode
+        if after == EXHAUSTED:
+            self._refuse(reading)
+        return MODES[after]
 
     def trim(self) -> float:
         """Collect garbage and return free heap pages to the system; the MB of RSS that this gave back."""
-        before_mb, _ = read_own_memory_mb()
+        before = self._probe.own()
         gc.collect()
         trim_heap()
-        after_mb, self._trimmed_mb = read_own_memory_mb()
+        after = self._probe.own()
+        self._trimmed_mb = after.anonymous_mb
         self.counts["trims"] += 1
-        return max(0.0, before_mb - after_mb)
+        return max(0.0, before.rss_mb - after.rss_mb)
 
     @contextmanager
     def measure(self, step: str) -> Iterator[None]:
         """Note what a heavy step costs, and give back what it leaves unused."""
-        started = time.monotonic()
-        before_mb, _ = read_own_memory_mb()
+        started, before = time.monotonic(), self._probe.own()
         try:
             yield
         finally:
-            seconds = time.monotonic() - started
-            after_mb, _ = read_own_memory_mb()
-            cost = StepCost(step, time.time(), seconds, before_mb, after_mb, self.trim())
+            seconds, after = time.monotonic() - started, self._probe.own()
+            cost = StepCost(step, time.time(), seconds, before.rss_mb, after.rss_mb, self.trim())
             self.steps.append(cost)
             logger.info(
                 "Memory [%s]: %s, step %+.1f MB, given back %.1f MB, in %.2f s",
                 step,
                 self._probe.describe(),
-                after_mb - before_mb,
+                cost.after_mb - cost.before_mb,
                 cost.given_back_mb,
                 seconds,
             )
 
-    def _move(self, reading: MemoryReading) -> tuple[bool, bool]:
-        """Decide the mode; tell whether it became worse and whether memory ran out just now."""
+    def _move(self, reading: MemoryReading) -> tuple[int, int]:
+        """Decide the level, and with it the mode; the level before and the level after."""
         with self._lock:
-            exhausted = is_exhausted(self._is_exhausted, reading.percent)
-            newly_exhausted = exhausted and not self._is_exhausted
-            self._is_exhausted = exhausted
-            if exhausted:
-                self._rest_until = time.monotonic() + REST_AFTER_EXHAUSTION_S
-            before, after = self._mode, next_mode(self._mode, reading.percent)
-            if time.monotonic() < self._rest_until:
-                after = MemoryMode.DEGRADED
-            self._mode = after
-            if after is not before:
-                self.history.append(Transition(time.time(), before, after, reading.percent))
-                self.counts[f"to_{after.lower()}"] += 1
-                logger.warning("Memory mode %s -> %s: %s", before, after, self._probe.describe())
-            return severity(after) > severity(before), newly_exhausted
+            self._pressure.move(reading.percent)
+            now = time.monotonic()
+            if self._pressure.level == EXHAUSTED:
+                self._rest_until = now + REST_AFTER_EXHAUSTION_S
+            rest = DEGRADED if now < self._rest_until else NORMAL
+            before, self._level = self._level, max(self._pressure.level, rest, self._floor)
+            was, mode = MODES[before], MODES[self._level]
+            if mode is not was:
+                self.history.append(Transition(time.time(), was, mode, reading.percent))
+                self.counts[f"to_{mode.lower()}"] += 1
+                logger.warning("Memory mode %s -> %s: %s", was, mode, self._probe.describe())
+            return before, self._level
 
-    def _relieve(self, reading: MemoryReading) -> None:
-        for drop_caches in self._drop_caches:
-            drop_caches()
+    def _relieve(self, reading: MemoryReading, level: int) -> None:
+        """Free what this level allows to free, and from DEGRADED on ask for a fresh worker."""
+        for free in (*self._drop_caches, *(self._unload_services if level == EXHAUSTED else ())):
+            free()
         given_back_mb = self.trim()
-        logger.info("Memory [%s]: caches dropped, %.1f MB given back", self._mode, given_back_mb)
-        if self._mode is MemoryMode.DEGRADED:
-            self._replace_worker(f"memory at {reading.percent:.0f}%")
-
-    def _relieve_exhaustion(self, is_new: bool) -> None:
-        if is_new:
-            for free in (*self._drop_caches, *self._unload_services):
-                free()
-            given_back_mb = self.trim()
+        if level == EXHAUSTED:
             self.counts["exhausted"] += 1
             logger.error("Memory exhausted: services unloaded, %.1f MB given back", given_back_mb)
-        reading = self._probe.read(is_fresh=is_new)
-        self._replace_worker(f"memory at {reading.percent:.0f}%")
-        if not is_exhausted(True, reading.percent):
-            self._is_exhausted = False
-            return
+        else:
+            logger.info("Memory [%s]: caches dropped, %.1f MB given back", MODES[level], given_back_mb)
+        if level >= DEGRADED:
+            self._replace_worker(f"memory at {reading.percent:.0f}%")
+
+    def _refuse(self, reading: MemoryReading) -> None:
         self.counts["refused"] += 1
         message = (
             f"The server has no memory left for a chat ({reading.charged_mb:.0f} MB of {reading.limit_mb:.0f} MB). "
@@ -205,5 +218,13 @@ class MemoryManager:
         )
         raise ServiceUnavailable(message, retry_after_s=RETRY_AFTER_S, code="memory_exhausted")
 
-    def _has_grown(self) -> bool:
-        return read_own_memory_mb()[1] - self._trimmed_mb > TRIM_AFTER_GROWTH_MB
+    def _alert(self, measure: str, unit: str, thresholds: Thresholds, value: float) -> None:
+        """Log the highest threshold that is newly passed, and count each."""
+        with self._lock:
+            passed = thresholds.move(value)
+        for level in passed:
+            self.counts[f"alert_{measure}_{ALERTS[level - 1][0]}"] += 1
+        if passed:
+            name, log_level = ALERTS[passed[-1] - 1]
+            over = thresholds.thresholds[passed[-1] - 1]
+            logger.log(log_level, "Memory alert [%s]: %s=%.0f %s, over %.0f %s", name, measure, value, unit, over, unit)

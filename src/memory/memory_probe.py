@@ -1,7 +1,7 @@
-"""Asks how much memory the service is charged, and how much it may have.
+"""Reads how much memory the service is charged, and how much it may have.
 
-Inside a container whose limit binds, that is what the container is charged. Where no cgroup limit is set, or only one
-above `MEMORY_LIMIT_MB` (a developer's container, full of other programs), it is the PSS of this server's processes.
+Inside a container whose limit binds, what the container is charged counts. Where no cgroup limit is set, or only one
+above `MEMORY_LIMIT_MB` (a developer's container, full of other programs), the PSS of this server's processes counts.
 """
 
 import logging
@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Literal
 
 from src.memory.cgroup import Cgroup
-from src.memory.process_tree import MB, PROC, ProcessMemory, read_own_memory_mb, read_processes, read_tree_mb
+from src.memory.process_memory import MB, PROC, OwnMemory, ProcessMemory, read_own_memory, read_processes, read_tree_mb
 
 Source = Literal["cgroup2", "cgroup1", "pss", "rss"]
 
@@ -65,8 +65,17 @@ class MemoryProbe:
             except (OSError, ValueError) as exc:
                 self._say_once(f"The memory cgroup cannot be read ({exc}); the processes' own memory is counted.")
             else:
-                return MemoryReading(charged / MB, self._cgroup.limit_bytes / MB, self._cgroup.version)
+                return MemoryReading(charged / MB, self.limit_mb, self._cgroup.version)
         return self._read_tree(is_fresh)
+
+    @property
+    def limit_mb(self) -> float:
+        """Return the limit that binds."""
+        return self._cgroup.limit_bytes / MB if self._cgroup else self._limit_mb
+
+    def own(self) -> OwnMemory:
+        """Read the memory of this process; microseconds."""
+        return read_own_memory(self._proc)
 
     def processes(self) -> tuple[ProcessMemory, ...]:
         """Read every process of this server; milliseconds, so for reports only."""
@@ -75,9 +84,8 @@ class MemoryProbe:
     def describe(self) -> str:
         """Put this process and the charge, read anew, into the words of a log line."""
         reading = self.read(is_fresh=True)
-        rss_mb, _ = read_own_memory_mb(self._proc)
         return (
-            f"RSS={rss_mb:.1f} MB, charged={reading.charged_mb:.1f} MB of {reading.limit_mb:.0f} MB "
+            f"RSS={self.own().rss_mb:.1f} MB, charged={reading.charged_mb:.1f} MB of {reading.limit_mb:.0f} MB "
             f"({reading.percent:.1f}%)"
         )
 
@@ -100,8 +108,7 @@ class MemoryProbe:
                 total_mb, is_pss = read_tree_mb(self._proc)
                 if not is_pss:
                     self._say_once("The kernel does not tell the PSS of the processes; their RSS is counted.")
-                limit_mb = self._cgroup.limit_bytes / MB if self._cgroup else self._limit_mb
-                self._tree = now, os.getpid(), MemoryReading(total_mb, limit_mb, "pss" if is_pss else "rss")
+                self._tree = now, os.getpid(), MemoryReading(total_mb, self.limit_mb, "pss" if is_pss else "rss")
             return self._tree[2]
 
     def _say_once(self, message: str) -> None:

@@ -1,8 +1,8 @@
-"""Replaces a gunicorn worker without a gap: the worker's half; the master's is in `handover.py`.
+"""Replaces a gunicorn worker without a gap: the worker's half; the master's, with a drawing, is in `handover.py`.
 
-A worker whose budget of chats is used up, whose memory has grown, or that the memory manager wants replaced, asks the
-master for a successor. That one loads its services before it accepts, then the elder is retired and finishes what it
-began. Where memory has no room for two, the elder goes first and its heir loads in the background.
+A worker asks for a successor when its budget of chats is used up, when its memory has grown, or when the memory
+manager wants it replaced. `get_recycling()` is where the two sides of a process meet: gunicorn.conf.py gives the
+settings and takes the hooks, the app gives its services. Without gunicorn nothing happens.
 """
 
 import gc
@@ -15,31 +15,36 @@ import time
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock, Thread, get_native_id
-from typing import Any
+from typing import Any, Protocol
 
-from src.memory.handover import Handover
-from src.memory.memory_mode import ENTER_PERCENT
+from src.memory.handover import Birth, Handover
 from src.memory.memory_probe import MemoryProbe
-from src.memory.process_tree import read_own_memory_mb
-from src.records import MemoryMode
+from src.memory.thresholds import DEGRADED_PERCENT
 
-EXTENSION = "rag512"
 CHAT_PATHS = frozenset({"/chat", "/v1/chat/completions"})
 WARM_UP_LIMIT_S = 120.0
-# The elder's chats come first while its successor loads: about 0.2 CPU-s that nobody waits for.
+# The elder's chats come first while its successor loads: nobody waits for these 0.2 CPU-s.
 WARM_UP_NICENESS = 10
-# After so many chats the lazily loaded parts are there; growth counts from here.
+# By then the parts that are loaded when first needed are there; growth counts from here.
 BASELINE_CHATS = 5
 GROWTH_SHARE_OF_LIMIT = 1 / 8
-# Between an ask and the next, doubled each time: a successor that fails must not be tried in a loop.
+# Between two asks, doubled each time: a successor that fails must not be tried in a loop.
 FIRST_RETRY_S = 10.0
 LONGEST_RETRY_S = 300.0
-# A worker younger than this is not replaced for its memory, doubled each time that a replacement did not help.
+# A worker younger than this is not replaced for its memory. Each replacement that did not help doubles it.
 MEMORY_REST_S = 60.0
-# Without room for two the elder waits so long at most for a moment without chats.
+MOST_DOUBLINGS = 6
+# Where memory has no room for two, the elder waits at most this long for a moment without chats.
 QUIET_WAIT_S = 20.0
 
 logger = logging.getLogger(__name__)
+
+
+class AppServices(Protocol):
+    """What recycling needs of the app."""
+
+    def warm_up(self) -> None:
+        """Load all that a chat needs; return when it is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +56,11 @@ class Reason:
 
 
 class WorkerRecycling:
-    """Counts this worker's chats and arranges its replacement; its methods are gunicorn's hooks.
+    """Counts this worker's chats and arranges its replacement; most of its methods are gunicorn's hooks."""
 
-    Args:
-        max_requests: chats after which a worker is replaced; 0: never.
-        jitter: up to so many chats more.
-    """
-
-    def __init__(self, max_requests: int, jitter: int, probe: MemoryProbe) -> None:
+    def __init__(self) -> None:
         self.handover = Handover()
-        self._max_requests = max_requests
-        self._jitter = jitter
-        self._probe = probe
+        self._services: AppServices | None = None
         self._lock = Lock()
         self._worker: Any = None
         self._budget = 0
@@ -75,8 +73,30 @@ class WorkerRecycling:
         self._next_ask_at = 0.0
         self._retry_s = FIRST_RETRY_S
 
-    def when_ready(self, _server: Any) -> None:
-        """Hide what is imported from the garbage collector, whose passes would copy the pages that workers share."""
+    def configure(self, max_requests: int, jitter: int, probe: MemoryProbe) -> None:
+        """Take the settings; called by gunicorn.conf.py before any hook.
+
+        Args:
+            max_requests: chats after which a worker is replaced; 0: never.
+            jitter: up to this many chats more, drawn for each worker.
+        """
+        self._max_requests, self._jitter, self._probe = max_requests, jitter, probe
+
+    def serve(self, services: AppServices) -> None:
+        """Take what a successor or an heir warms up; called by the app when it is made."""
+        self._services = services
+
+    def request(self, reason: str) -> None:
+        """Note that the memory manager wants this worker replaced; done when its current request ends."""
+        self._asked_for = reason
+
+    def when_ready(self, server: Any) -> None:
+        """Prepare the master for its forks.
+
+        What is imported by now is hidden from the garbage collector, whose passes would copy the pages that the
+        workers share.
+        """
+        self.handover.open(server)
         gc.collect()
         gc.freeze()
 
@@ -85,16 +105,16 @@ class WorkerRecycling:
         self._worker = worker
         self._started_at = time.monotonic()
         self._budget = self._max_requests + random.randint(0, self._jitter)  # noqa: S311
-        if not self.handover.is_successor(worker):
-            logger.info("Memory [startup]: %s", self._probe.describe())
-            if self.handover.is_heir(worker):
-                _start_warm_up(worker, b"")
+        if self.handover.birth is Birth.SUCCESSOR:
+            self._warm_up(worker)
+            if worker.alive:
+                logger.info("Memory [hand-over, successor ready]: %s", self._probe.describe())
+                self.handover.send("ready")
+                os.kill(worker.ppid, signal.SIGTTOU)
             return
-        _warm_up(worker, self.handover.inherit())
-        if worker.alive:
-            logger.info("Memory [hand-over, successor ready]: %s", self._probe.describe())
-            self.handover.send("ready")
-            os.kill(worker.ppid, signal.SIGTTOU)
+        logger.info("Memory [startup]: %s", self._probe.describe())
+        if self.handover.birth is Birth.HEIR:
+            self._start_warm_up()
 
     def pre_request(self, worker: Any, request: Any) -> None:
         """Take the request out of gunicorn's own count; answered chats are added again."""
@@ -112,7 +132,7 @@ class WorkerRecycling:
                     self._chats += 1
                     worker.nr += 1
                     if self._chats == BASELINE_CHATS:
-                        self._baseline_mb = read_own_memory_mb()[1]
+                        self._baseline_mb = self._probe.own().anonymous_mb
         reason = self._find_reason()
         if reason is not None and worker.alive:
             self._replace(reason)
@@ -122,110 +142,87 @@ class WorkerRecycling:
         if worker.pid != os.getpid():
             return
         logger.info("Memory [exit]: %s, %d chats answered", self._probe.describe(), self._chats)
-        if self.handover.is_successor(worker) and not worker.booted:
+        if self.handover.birth is Birth.SUCCESSOR and not worker.booted:
             # gunicorn's own code for a failed boot stops the master, and with it the elder.
             sys.exit(1)
-
-    def request(self, reason: str) -> None:
-        """Note that the memory manager wants this worker replaced; done when its current request ends."""
-        self._asked_for = reason
 
     def _find_reason(self) -> Reason | None:
         if self._max_requests and self._chats >= self._budget:
             return Reason(f"{self._chats} chats answered", is_for_memory=False)
-        rest_s = MEMORY_REST_S * 2 ** min(self.handover.memory_streak, 6)
+        rest_s = MEMORY_REST_S * 2 ** min(self.handover.memory_streak, MOST_DOUBLINGS)
         if self._chats == 0 or time.monotonic() - self._started_at < rest_s:
             return None
         if self._asked_for is not None:
             return Reason(self._asked_for)
         if self._baseline_mb is not None:
-            growth_mb = read_own_memory_mb()[1] - self._baseline_mb
+            growth_mb = self._probe.own().anonymous_mb - self._baseline_mb
             if growth_mb > self._probe.read().limit_mb * GROWTH_SHARE_OF_LIMIT:
                 return Reason(f"grown by {growth_mb:.0f} MB")
         return None
 
     def _replace(self, reason: Reason) -> None:
+        """Ask for a successor, or leave first; at most once in a while, whichever thread comes first."""
         with self._lock:
             now = time.monotonic()
             if now < self._next_ask_at:
                 return
             self._due_since = self._due_since or now
-            if not self._has_room_for_two():
-                if self._running and now - self._due_since < QUIET_WAIT_S:
-                    return
-                self._next_ask_at = float("inf")
-                logger.info("Memory [stop first: %s]: %s", reason.text, self._probe.describe())
-                self.handover.send("leave", is_for_memory=reason.is_for_memory)
-                os.kill(os.getpid(), signal.SIGTERM)
+            has_room = self._has_room_for_two()
+            if not has_room and self._running and now - self._due_since < QUIET_WAIT_S:
                 return
-            self._next_ask_at = now + self._retry_s
+            self._next_ask_at = now + self._retry_s if has_room else float("inf")
             self._retry_s = min(self._retry_s * 2, LONGEST_RETRY_S)
-        logger.info("Memory [hand-over: %s]: %s", reason.text, self._probe.describe())
-        # Where memory is short the successor starts with empty caches.
-        self.handover.pass_on(b"" if reason.is_for_memory else _services(self._worker).save_caches())
-        self.handover.send("ask", is_for_memory=reason.is_for_memory)
-        os.kill(self._worker.ppid, signal.SIGTTIN)
+        what = "hand-over" if has_room else "stop first"
+        logger.info("Memory [%s: %s]: %s", what, reason.text, self._probe.describe())
+        self.handover.send("ask" if has_room else "leave", is_for_memory=reason.is_for_memory)
+        if has_room:
+            os.kill(self._worker.ppid, signal.SIGTTIN)
+        else:
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def _has_room_for_two(self) -> bool:
         reading = self._probe.read(is_fresh=True)
-        successor_mb = self._baseline_mb or read_own_memory_mb()[1]
-        return reading.charged_mb + successor_mb < reading.limit_mb * ENTER_PERCENT[MemoryMode.DEGRADED] / 100
+        successor_mb = self._baseline_mb or self._probe.own().anonymous_mb
+        return reading.charged_mb + successor_mb < reading.limit_mb * DEGRADED_PERCENT / 100
+
+    def _warm_up(self, worker: Any) -> None:
+        """Load the app's services while the heartbeat goes on.
+
+        Raises:
+            TimeoutError: not within `WARM_UP_LIMIT_S`; what the app raises otherwise.
+        """
+        thread, errors = self._start_warm_up()
+        deadline = time.monotonic() + WARM_UP_LIMIT_S
+        while thread.is_alive() and worker.alive:
+            worker.notify()
+            thread.join(timeout=0.1)
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"The services were not loaded within {WARM_UP_LIMIT_S:.0f} s.")
+        if errors:
+            raise errors[0]
+
+    def _start_warm_up(self) -> tuple[Thread, list[BaseException]]:
+        errors: list[BaseException] = []
+
+        def run() -> None:
+            # On Linux this is of the thread alone; the libraries' own threads inherit it, and do 1 % of the work.
+            os.setpriority(os.PRIO_PROCESS, get_native_id(), WARM_UP_NICENESS)
+            try:
+                if self._services is not None:
+                    self._services.warm_up()
+            except BaseException as exc:  # noqa: BLE001 -- handed to the waiting thread
+                errors.append(exc)
+
+        thread = Thread(target=run, name="warm-up", daemon=True)
+        thread.start()
+        return thread, errors
 
 
 @lru_cache(maxsize=1)
-def get_recycling(max_requests: int, jitter: int, limit_mb: int) -> WorkerRecycling:
-    """Return the recycling of this server; a reload of gunicorn.conf.py finds the same one again."""
-    global _recycling
-    _recycling = WorkerRecycling(max_requests, jitter, MemoryProbe(limit_mb))
-    return _recycling
-
-
-_recycling: WorkerRecycling | None = None
-
-
-def request_replacement(reason: str) -> None:
-    """Ask that this worker be replaced; nothing happens where gunicorn does not serve it."""
-    if _recycling is not None:
-        _recycling.request(reason)
+def get_recycling() -> WorkerRecycling:
+    """Return the one recycling of this process."""
+    return WorkerRecycling()
 
 
 def _is_chat(request: Any) -> bool:
     return request.method == "POST" and request.path in CHAT_PATHS
-
-
-def _services(worker: Any) -> Any:
-    return worker.wsgi.extensions[EXTENSION]
-
-
-def _warm_up(worker: Any, caches: bytes) -> None:
-    """Load the app's services while the heartbeat goes on.
-
-    Raises:
-        TimeoutError: not within `WARM_UP_LIMIT_S`; what the app raises otherwise.
-    """
-    thread, errors = _start_warm_up(worker, caches)
-    deadline = time.monotonic() + WARM_UP_LIMIT_S
-    while thread.is_alive() and worker.alive:
-        worker.notify()
-        thread.join(timeout=0.1)
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"The services were not loaded within {WARM_UP_LIMIT_S:.0f} s.")
-    if errors:
-        raise errors[0]
-
-
-def _start_warm_up(worker: Any, caches: bytes) -> tuple[Thread, list[BaseException]]:
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        # On Linux this is of the thread alone; the libraries' own helper threads inherit it, which do 1 % of the work.
-        os.setpriority(os.PRIO_PROCESS, get_native_id(), WARM_UP_NICENESS)
-        try:
-            _services(worker).warm_up()
-            _services(worker).restore_caches(caches)
-        except BaseException as exc:  # noqa: BLE001 -- handed to the waiting thread
-            errors.append(exc)
-
-    thread = Thread(target=run, name="warm-up", daemon=True)
-    thread.start()
-    return thread, errors

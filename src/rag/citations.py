@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from src.rag.words import content_stems
 from src.records import Chunk, Citation, Hit
+from src.retrieval.analyzer import content_stems
 
 # As LLMs write them: [1], [1, 7], [1-3], [^1], [Passage 2], 【3】, 【3†source】.
 _MARKER = re.compile(

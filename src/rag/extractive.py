@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from src.rag.answer_cues import find_cues
 from src.rag.citations import CitedText, cite
 from src.rag.quoting import MAX_WORDS, Quote, can_stand_alone, find_items, find_lead_in, is_item, read_sentence
-from src.rag.words import content_stems, question_stems
 from src.records import Chunk, Citation, Hit
+from src.retrieval.analyzer import content_stems, question_stems
 
 MAX_SENTENCES = 3
 MEANING_WEIGHT = 1.0

@@ -6,8 +6,8 @@ Pure functions, for the server and for the build, which calibrates the floor and
 from collections.abc import Sequence
 from statistics import quantiles
 
-from src.rag.words import content_stems, question_stems
 from src.records import Hit, Retrieval
+from src.retrieval.analyzer import content_stems, question_stems
 
 COVERAGE_WEIGHT = 0.3
 # Chosen on questions of squad20_dev for all-MiniLM-L6-v2 int8; docs/design-and-evaluation.md has what it does.

@@ -1,6 +1,6 @@
-"""Chroma's public client, where its weight does not matter: writing a store at build, asking a Chroma server.
+"""Chroma's public client, which builds a store and asks a Chroma server; only `vector_store.py` imports this file.
 
-Importing it costs 44 MB and half a CPU-second; the prebuilt store is served without it (`vector_store.py`).
+The client costs 44 MB and half a CPU-second, so a prebuilt store is served without it.
 """
 
 from __future__ import annotations
@@ -15,41 +15,37 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
-from src.artifacts import BUILD_AGAIN, COLLECTION, REBUILD, Manifest
+from src.artifacts import BUILD_AGAIN, REBUILD
 from src.errors import BuildError, IndexCorrupt, ServiceUnavailable
 from src.records import Filters
-from src.retrieval.fusion import ScoredId
+from src.retrieval.ranking import ScoredId
+from src.retrieval.vector_store import COLLECTION, VECTORS_DIR
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 RETRY_AFTER_S = 10
-# Chroma takes up to 5,461 rows at once.
-ROWS_A_CALL = 5000
+# Chroma takes up to 5,461 rows in one batch.
+ROWS_PER_BATCH = 5000
 
 
-def create_vector_store(
+def create_store(
     directory: Path, chunk_ids: Sequence[str], documents: Sequence[str], embeddings: NDArray[np.floating[Any]]
 ) -> None:
-    """Write a Chroma database with one collection.
-
-    Args:
-        documents: the path of each chunk's document, to filter by.
-        embeddings: (chunks, dimension), rows of norm 1; float16 will do, they are widened in parts.
-    """
+    """Write a Chroma database with one collection; see `create_vectors`."""
     import chromadb
     from chromadb.errors import ChromaError
 
     directory.mkdir(parents=True)
-    # Chroma keeps what is added in its log until `sync_threshold` rows have come, 3 at least, and replays the log at
-    # every open. So every call ends with a sync, the last and smallest one too; held until one sync at the end, 20,000
-    # rows took 41 MB more. One thread, because several would race for the graph. Rows added together enter it in a
-    # random order; one at a time would fix it, but each is a transaction: 600 took 21.6 s on a busy disk, not 0.3 s.
+    # Chroma keeps added rows in its log until there are `sync_threshold` of them, 3 at least, and replays the log at
+    # every open. So every batch ends with a sync, the last and smallest one too. With one sync at the end, 20,000 rows
+    # took 41 MB more. One thread, because several would race for the graph. Rows of a batch enter the graph in a random
+    # order. Rows added one at a time would not, but each is a transaction: 600 took 21.6 s on a busy disk, not 0.3 s.
     count = len(chunk_ids)
-    calls = max(1, math.ceil(count / ROWS_A_CALL))
-    size = math.ceil(count / calls)
-    smallest = max(3, count - size * (calls - 1))
+    batches = max(1, math.ceil(count / ROWS_PER_BATCH))
+    size = math.ceil(count / batches)
+    smallest = max(3, count - size * (batches - 1))
     hnsw = {"space": "cosine", "num_threads": 1, "sync_threshold": smallest, "batch_size": smallest}
     try:
         with closing(chromadb.PersistentClient(str(directory), settings=_settings())) as client:
@@ -66,7 +62,7 @@ def create_vector_store(
 
 
 def iter_embeddings(directory: Path, chunk_ids: Sequence[str]) -> Iterator[NDArray[np.float32]]:
-    """Read embeddings back from a Chroma database, some rows at a time in the order of the ids; a copy is opened.
+    """Read embeddings back from a copy of a Chroma database; see `vector_store.iter_embeddings`.
 
     Raises:
         IndexCorrupt: it cannot be read, or lacks one of the ids.
@@ -81,8 +77,8 @@ def iter_embeddings(directory: Path, chunk_ids: Sequence[str]) -> Iterator[NDArr
         try:
             with closing(chromadb.PersistentClient(str(copy), settings=_settings())) as client:
                 collection = client.get_collection(COLLECTION, embedding_function=None)
-                for at in range(0, len(chunk_ids), ROWS_A_CALL):
-                    part = list(chunk_ids[at : at + ROWS_A_CALL])
+                for at in range(0, len(chunk_ids), ROWS_PER_BATCH):
+                    part = list(chunk_ids[at : at + ROWS_PER_BATCH])
                     found = collection.get(ids=part, include=["embeddings"])
                     place = {chunk_id: number for number, chunk_id in enumerate(found["ids"])}
                     yield np.asarray(found["embeddings"], dtype=np.float32)[[place[chunk_id] for chunk_id in part]]
@@ -97,7 +93,7 @@ class ChromaServer:
         self._collection, self._url = collection, url
 
     @classmethod
-    def connect(cls, url: str, manifest: Manifest) -> Self:
+    def connect(cls, url: str, chunks: int) -> Self:
         """Find the collection.
 
         Raises:
@@ -114,8 +110,8 @@ class ChromaServer:
             )
             collection = client.get_collection(COLLECTION, embedding_function=None)
             count = collection.count()
-        if count != manifest.chunks:
-            raise IndexCorrupt(f"{url} holds {count} chunks, the manifest says {manifest.chunks}. {REBUILD}")
+        if count != chunks:
+            raise IndexCorrupt(f"{url} holds {count} chunks, the manifest says {chunks}. {REBUILD}")
         return cls(collection, url)
 
     def search(self, embedding: NDArray[np.float32], limit: int, filters: Filters) -> list[ScoredId]:
@@ -126,6 +122,9 @@ class ChromaServer:
                 query_embeddings=[embedding], n_results=limit, where=where, include=["distances"]
             )
         return [ScoredId(i, 1.0 - d) for i, d in zip(found["ids"][0], found["distances"][0], strict=True)]
+
+    def close(self) -> None:
+        """Do nothing: the client keeps no file."""
 
 
 def _settings() -> Any:
@@ -145,7 +144,7 @@ def _translated(url: str) -> Iterator[None]:
     try:
         yield
     except NotFoundError as exc:
-        raise IndexCorrupt(f"{url} has no collection '{COLLECTION}'. Serve data/index/chroma_db there.") from exc
+        raise IndexCorrupt(f"{url} has no collection '{COLLECTION}'. Serve data/index/{VECTORS_DIR} there.") from exc
     except (ChromaError, HTTPError, OSError, ValueError) as exc:
         message = f"The Chroma server at {url} cannot be asked ({type(exc).__name__}). Start it or unset CHROMA_URL."
         raise ServiceUnavailable(message, retry_after_s=RETRY_AFTER_S, code="vectors_unavailable") from exc

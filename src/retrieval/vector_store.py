@@ -1,9 +1,10 @@
-"""Nearest passages by meaning, from the prebuilt Chroma store.
+"""The face of the vector store, which is Chroma: nothing outside this file and `chroma_client.py` knows its name.
 
-The store is opened with Chroma's own engine, `chromadb_rust_bindings`, as `chromadb.PersistentClient` does beneath.
-Importing `chromadb` itself costs 44 MB and half a CPU-second and brings nothing to a query (docs/decisions/0005).
+A prebuilt store is opened with Chroma's own engine, `chromadb_rust_bindings`, as `chromadb.PersistentClient` does
+beneath. Importing `chromadb` itself costs 44 MB and half a CPU-second and brings nothing to a query
+(docs/decisions/0005), so `chroma_client.py` is imported only to build a store or to ask a server.
 
-Chroma opens only a writable directory and changes it on a mere query, so the committed index is copied to a scratch
+Chroma opens only a writable directory and changes it on a mere query, so the committed store is copied to a scratch
 directory, which goes away with the process. The engine's errors end here as ours.
 """
 
@@ -14,26 +15,115 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from src.artifacts import CHROMA_DIR, COLLECTION, REBUILD, Manifest
+from src.artifacts import REBUILD
 from src.errors import IndexCorrupt, ServiceUnavailable
 from src.records import Filters
-from src.retrieval.fusion import ScoredId
+from src.retrieval.ranking import ScoredId
+from src.retrieval.text_store import check_sqlite_file
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+VECTORS_DIR = "chroma_db"
+COLLECTION = "passages"
 SCRATCH_PREFIX = "rag512-"
+# A store that 1.5.9 wrote is read with equal results by 1.3.0, 1.5.0 and 1.5.4; 1.1.0 and 1.0.15 crash on it. To add a
+# version, read a store of the version before with it, and run tests/retrieval/test_vector_store.py.
+COMPATIBLE_FROM, COMPATIBLE_BELOW = (1, 3), (1, 6)
 # Where `PersistentClient` puts a collection unless told otherwise.
 _PLACE = ("default_tenant", "default_database")
 # An HNSW index has five files; one collection needs one index open.
 _HNSW_CACHE_SIZE = 8
 _ENGINE_MODULES = ("chromadb", "pyo3_runtime")
+
+
+class VectorSearch(Protocol):
+    """Finds the chunks nearest to an embedding."""
+
+    def search(self, embedding: NDArray[np.float32], limit: int, filters: Filters) -> list[ScoredId]:
+        """Return up to `limit` chunks, best first; the score is the cosine."""
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+
+
+def store_format(version: str | None = None) -> str:
+    """Name the format that a version of the store's library reads and writes.
+
+    Versions of one format read each other's stores. A version that nobody has tried has a format of its own.
+
+    Args:
+        version: None: the installed one.
+    """
+    version = version or metadata.version("chromadb")
+    numbers = tuple(int(part) for part in version.split(".")[:2])
+    if COMPATIBLE_FROM <= numbers < COMPATIBLE_BELOW:
+        return "chroma 1.3"
+    return f"chroma {version}"
+
+
+def open_vectors(index_dir: Path, chunks: int, server_url: str = "") -> VectorSearch:
+    """Open the vectors of an index.
+
+    Args:
+        chunks: how many the manifest says there are.
+        server_url: a Chroma server that holds them; "": the folder's own, from a copy.
+
+    Raises:
+        IndexCorrupt: they cannot be read, or are not what the manifest says.
+        ServiceUnavailable: the server cannot be asked.
+    """
+    if server_url:
+        from src.retrieval.chroma_client import ChromaServer
+
+        return ChromaServer.connect(server_url, chunks)
+    return VectorStore.open(index_dir, chunks)
+
+
+def create_vectors(
+    index_dir: Path, chunk_ids: Sequence[str], documents: Sequence[str], embeddings: NDArray[np.floating[Any]]
+) -> None:
+    """Write the vectors of a new index.
+
+    Args:
+        documents: the path of each chunk's document, to filter by.
+        embeddings: (chunks, dimension), rows of norm 1; float16 will do.
+
+    Raises:
+        BuildError: the disk refuses.
+    """
+    from src.retrieval.chroma_client import create_store
+
+    create_store(index_dir / VECTORS_DIR, chunk_ids, documents, embeddings)
+
+
+def iter_embeddings(index_dir: Path, chunk_ids: Sequence[str]) -> Iterator[NDArray[np.float32]]:
+    """Read the embeddings of an index back, some rows at a time in the order of the ids.
+
+    The store has normalised them again, which changes the last bits.
+
+    Raises:
+        IndexCorrupt: they cannot be read, or one of the ids is missing.
+    """
+    from src.retrieval.chroma_client import iter_embeddings
+
+    return iter_embeddings(index_dir / VECTORS_DIR, chunk_ids)
+
+
+def check_vector_files(index_dir: Path) -> None:
+    """Look for damage before the engine, which damage can crash, opens the files.
+
+    Raises:
+        IndexCorrupt: a page of the store's database is damaged.
+    """
+    check_sqlite_file(index_dir / VECTORS_DIR / "chroma.sqlite3")
 
 
 class VectorStore:
@@ -59,22 +149,22 @@ class VectorStore:
             self._collection = str(self._engine.get_collection(COLLECTION, *_PLACE).id)
 
     @classmethod
-    def open(cls, index_dir: Path, manifest: Manifest) -> Self:
+    def open(cls, index_dir: Path, chunks: int) -> Self:
         """Open a copy of the committed index; the copy is removed by `close` or at the end of the process.
 
         Raises:
             IndexCorrupt: Chroma cannot read it, or it does not hold what the manifest says.
         """
         remove_stale_scratch()
-        source = index_dir / CHROMA_DIR
+        source = index_dir / VECTORS_DIR
         scratch = Path(tempfile.mkdtemp(prefix=f"{SCRATCH_PREFIX}{os.getpid()}-"))
         try:
             with _translated(source):
                 _copy_writable(source, scratch)
             store = cls(scratch, source)
             count = store.count()
-            if count != manifest.chunks:
-                raise IndexCorrupt(f"{source} holds {count} chunks, the manifest says {manifest.chunks}. {REBUILD}")
+            if count != chunks:
+                raise IndexCorrupt(f"{source} holds {count} chunks, the manifest says {chunks}. {REBUILD}")
         except BaseException:
             shutil.rmtree(scratch, ignore_errors=True)
             raise

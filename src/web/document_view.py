@@ -32,7 +32,7 @@ class Piece:
 def parse_mark(arguments: Mapping[str, str], text: str, passages: Sequence[Chunk]) -> Span | None:
     """Read what is to be marked: `start` and `end`, or `passage` counting from 0 as in a chunk's id.
 
-    Nonsense marks nothing: the address of a page is not worth an error.
+    An address that makes no sense marks nothing; it is not an error.
     """
     numbers = {
         name: int(value) for name in ("start", "end", "passage") if _NUMBER.fullmatch(value := arguments.get(name, ""))

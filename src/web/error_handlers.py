@@ -1,11 +1,15 @@
-"""One JSON shape for every error, and the only place where an unexpected exception is caught."""
+"""One shape for every error, and the only place where an unexpected exception is caught.
+
+Programs get JSON; a person's browser gets the same error as a page.
+"""
 
 import logging
 
-from flask import Flask, Response, g, jsonify
+from flask import Flask, Response, g, jsonify, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from src.errors import ArtifactError, RequestError, ServiceUnavailable
+from src.web.pages import prefers_html
 
 logger = logging.getLogger(__name__)
 
@@ -19,12 +23,26 @@ _CODES = {
     415: "unsupported_media_type",
     429: "rate_limited",
 }
+_TITLES = {
+    401: "A key is needed",
+    404: "Not here",
+    405: "Not here",
+    429: "A moment, please",
+    500: "Something failed",
+    503: "Not available right now",
+}
 
 
 def error_response(status: int, code: str, message: str, *, retry_after_s: int | None = None) -> Response:
-    """Give `{"error": {...}}` with its status, and `Retry-After` where waiting helps."""
-    response = jsonify(error={"code": code, "message": message, "request_id": g.get("request_id", "")})
+    """Give `{"error": {...}}` or its page, with its status, and `Retry-After` where waiting helps."""
+    error = {"code": code, "message": message, "request_id": g.get("request_id", "")}
+    if request.method in ("GET", "HEAD") and prefers_html():
+        title = _TITLES.get(status, "That did not work")
+        response = make_response(render_template("error.html", title=title, status=status, error=error))
+    else:
+        response = jsonify(error=error)
     response.status_code = status
+    response.vary.add("Accept")
     if retry_after_s is not None:
         response.headers["Retry-After"] = str(retry_after_s)
     return response

@@ -2,15 +2,14 @@
 
 import json
 import logging
-from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from itertools import chain
 from typing import Any
 
 from flask import Response, g
 
 from src.errors import RagError
-from src.rag.reader import ReaderLeft
 from src.records import AnswerEvent, Done, Sources, Token
 from src.web.responses import answer_json, sources_json
 
@@ -18,30 +17,22 @@ logger = logging.getLogger(__name__)
 
 
 def stream_response(
-    events: Generator[AnswerEvent],
-    resources: ExitStack,
+    events: Iterator[AnswerEvent],
     to_frames: Callable[[Iterator[AnswerEvent], str], Iterator[str]],
+    resources: ExitStack,
 ) -> Response:
-    """Send the events as they come; `resources` is closed when the response ends or its reader goes away.
+    """Send the events as they come; `resources` is closed when the response ends or can no longer be sent.
 
     The first event is taken before the response starts, so that a failed retrieval still has its own status.
-
-    Args:
-        to_frames: turns the events, with the request's id, into server-sent frames.
     """
     with resources:
         first = next(events)
         frames = to_frames(chain([first], events), g.request_id)
-        response = Response(_until_reader_leaves(frames), mimetype="text/event-stream")
+        response = Response(frames, mimetype="text/event-stream")
         response.headers["Cache-Control"] = "no-cache"
         response.headers["X-Accel-Buffering"] = "no"
         response.call_on_close(resources.pop_all().close)
         return response
-
-
-def _until_reader_leaves(frames: Iterator[str]) -> Iterator[str]:
-    with suppress(ReaderLeft):
-        yield from frames
 
 
 def answer_frames(events: Iterator[AnswerEvent], request_id: str) -> Iterator[str]:
@@ -50,9 +41,13 @@ def answer_frames(events: Iterator[AnswerEvent], request_id: str) -> Iterator[st
         for event in events:
             yield _frame_of(event, request_id)
     except RagError as exc:
-        logger.warning("Answer broke off: request_id=%s: %s", request_id, exc)
-        error = {"code": "answer_broke_off", "message": str(exc), "request_id": request_id}
-        yield _frame("error", {"error": error})
+        yield _frame("error", broken_off_json(exc, request_id))
+
+
+def broken_off_json(exc: RagError, request_id: str) -> dict[str, Any]:
+    """Log that an answer broke off in the middle, and give the error that the stream ends with."""
+    logger.warning("Answer broke off: request_id=%s: %s", request_id, exc)
+    return {"error": {"code": "answer_broke_off", "message": str(exc), "request_id": request_id}}
 
 
 def _frame_of(event: AnswerEvent, request_id: str) -> str:

@@ -8,7 +8,7 @@ from src.web.services import Services
 
 
 def stats_json(services: Services) -> dict[str, Any]:
-    """Give the figures of now. Megabytes are of 2**20 bytes, times are seconds since 1970."""
+    """Give the measures of now. Megabytes are of 2**20 bytes, times are seconds since 1970."""
     memory = services.memory
     reading = memory.read()
     return {
@@ -18,7 +18,7 @@ def stats_json(services: Services) -> dict[str, Any]:
         "source": reading.source,
         "mode": memory.mode.value,
         "processes": [_rounded(asdict(process)) for process in memory.processes()],
-        "caches": {name: _rounded(asdict(stats)) for name, stats in services.cache_stats().items()},
+        "caches": {name: asdict(stats) for name, stats in services.cache_stats().items()},
         "counts": {
             **{f"chats_{answered_by}": number for answered_by, number in sorted(services.chat_counts.items())},
             **dict(sorted(memory.counts.items())),
@@ -29,7 +29,7 @@ def stats_json(services: Services) -> dict[str, Any]:
 
 
 def report_json(services: Services) -> dict[str, Any]:
-    """Give the figures of now, what is loaded, and how many objects Python's collector tracks in this process."""
+    """Give the measures of now, what is loaded, and how many objects Python's collector tracks in this process."""
     objects = len(gc.get_objects())
     return {
         **stats_json(services),
@@ -57,9 +57,9 @@ def report_as_text(report: dict[str, Any]) -> str:
         f"{step['step']:<20}{step['after_mb'] - step['before_mb']:>8.1f}{step['given_back_mb']:>12}{step['seconds']:>9}"
         for step in report["steps"]
     ]
-    lines += ["", f"{'cache':<12}{'MB':>8}{'entries':>9}{'hits':>8}{'misses':>8}"]
+    lines += ["", f"{'cache':<12}{'entries':>9}{'hits':>8}{'misses':>8}"]
     lines += [
-        f"{name:<12}{cache['megabytes']:>8}{cache['entries']:>9}{cache['hits']:>8}{cache['misses']:>8}"
+        f"{name:<12}{cache['entries']:>9}{cache['hits']:>8}{cache['misses']:>8}"
         for name, cache in report["caches"].items()
     ]
     lines += ["", *(f"{name.replace('_', ' ')}: {number}" for name, number in report["counts"].items())]

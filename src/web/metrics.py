@@ -9,7 +9,7 @@ from src.web.services import Services
 
 def write_metrics(services: Services) -> tuple[bytes, str]:
     """Give the metrics as text, and their content type."""
-    # Imported here: a server that nobody scrapes does not pay the megabyte.
+    # Imported here: it costs 1 MB, which only a server that is asked for metrics pays.
     from prometheus_client import CollectorRegistry, generate_latest
     from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
@@ -28,23 +28,23 @@ class _Collector:
 
         memory = self._services.memory
         reading = memory.read()
-        yield GaugeMetricFamily("rag512_memory_charged_bytes", "What is charged", value=reading.charged_mb * 2**20)
-        yield GaugeMetricFamily("rag512_memory_limit_bytes", "What is allowed", value=reading.limit_mb * 2**20)
-        mode = GaugeMetricFamily("rag512_memory_mode", "1 for the mode of now", labels=["mode"])
+        yield GaugeMetricFamily("rag_memory_charged_bytes", "What is charged", value=reading.charged_mb * 2**20)
+        yield GaugeMetricFamily("rag_memory_limit_bytes", "What is allowed", value=reading.limit_mb * 2**20)
+        mode = GaugeMetricFamily("rag_memory_mode", "1 for the mode of now", labels=["mode"])
         for one in MemoryMode:
             mode.add_metric([one.value], float(memory.mode is one))
         yield mode
-        processes = GaugeMetricFamily("rag512_process_resident_bytes", "RSS of each process", labels=["role", "pid"])
+        processes = GaugeMetricFamily("rag_process_resident_bytes", "RSS of each process", labels=["role", "pid"])
         for process in memory.processes():
             processes.add_metric([process.role, str(process.pid)], process.rss_mb * 2**20)
         yield processes
         is_ready = float(self._services.readiness.phase == "ready")
-        yield GaugeMetricFamily("rag512_ready", "1 when the services are loaded", value=is_ready)
-        events = CounterMetricFamily("rag512_memory_events", "Mode changes, trims, refusals", labels=["event"])
+        yield GaugeMetricFamily("rag_ready", "1 when the services are loaded", value=is_ready)
+        events = CounterMetricFamily("rag_memory_events", "Mode changes, trims, refusals", labels=["event"])
         for name, number in sorted(memory.counts.items()):
             events.add_metric([name], number)
         yield events
-        chats = CounterMetricFamily("rag512_chats", "Answered chats of this worker", labels=["answered_by"])
+        chats = CounterMetricFamily("rag_chats", "Answered chats of this worker", labels=["answered_by"])
         for answered_by, number in sorted(self._services.chat_counts.items()):
             chats.add_metric([answered_by], number)
         yield chats
@@ -53,11 +53,11 @@ class _Collector:
     def _caches(self) -> Iterator[Any]:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-        requests = CounterMetricFamily("rag512_cache_requests", "Cache look-ups", labels=["cache", "result"])
-        held = GaugeMetricFamily("rag512_cache_bytes", "What a cache holds", labels=["cache"])
+        requests = CounterMetricFamily("rag_cache_requests", "Cache look-ups", labels=["cache", "result"])
+        held = GaugeMetricFamily("rag_cache_entries", "Results that a cache holds", labels=["cache"])
         for name, stats in self._services.cache_stats().items():
             requests.add_metric([name, "hit"], stats.hits)
             requests.add_metric([name, "miss"], stats.misses)
-            held.add_metric([name], stats.megabytes * 2**20)
+            held.add_metric([name], stats.entries)
         yield requests
         yield held

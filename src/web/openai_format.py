@@ -1,42 +1,36 @@
 """The OpenAI chat-completions format: request to record, answer to JSON or chunks.
 
 Sources ride along twice: as footnotes under the text, for clients that show only text, and in the extra field
-`sources`. System messages are not obeyed: what the service is told to do stands in its own prompt.
+`sources`. System messages are not obeyed: what the service is told to do stands in its own prompt. The name of the
+model is `APP_NAME`.
 """
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from flask import Request
 
 from src.errors import RagError, RequestError
-from src.records import Answer, AnswerEvent, Done, Token, Turn
+from src.records import Answer, AnswerEvent, Done, Filters, Token, Turn
+from src.web.event_stream import broken_off_json
 from src.web.request_parsing import (
     MAX_TURN_CHARS,
     MAX_TURNS,
+    ChatRequest,
     parse_flag,
     parse_json_object,
     parse_text,
 )
 from src.web.responses import citation_json, sources_json
 
-MODEL_ID = "rag512"
 _IGNORED_ROLES = {"system", "developer", "tool", "function"}
 
 
-@dataclass(frozen=True, slots=True)
-class CompletionRequest:
-    """The last user message is the question; what came before is its history."""
+def parse_completion_request(request: Request) -> ChatRequest:
+    """Read the body: the last user message is the question, what comes before it is its history.
 
-    message: str
-    history: tuple[Turn, ...]
-    stream: bool
-
-
-def parse_completion_request(request: Request) -> CompletionRequest:
-    """Read the body; fields that steer an LLM's sampling are accepted and have no effect.
+    Fields that steer an LLM's sampling are accepted and have no effect.
 
     Raises:
         RequestError: 400 that names the field.
@@ -49,11 +43,21 @@ def parse_completion_request(request: Request) -> CompletionRequest:
     asked = [position for position, turn in enumerate(turns) if turn.role == "user"]
     if not asked:
         raise RequestError('One of messages must have the role "user"; the last of those is the question.')
-    history = turns[: asked[-1]][-MAX_TURNS:]
-    return CompletionRequest(turns[asked[-1]].content, tuple(history), parse_flag(body, "stream"))
+    return ChatRequest(
+        message=turns[asked[-1]].content,
+        history=tuple(turns[: asked[-1]][-MAX_TURNS:]),
+        top_k=None,
+        filters=Filters(),
+        stream=parse_flag(body, "stream"),
+    )
 
 
-def completion_json(answer: Answer, request_id: str, created: int) -> dict[str, Any]:
+def models_json(model: str) -> dict[str, Any]:
+    """List the one model there is: the documents."""
+    return {"object": "list", "data": [{"id": model, "object": "model", "created": 0, "owned_by": model}]}
+
+
+def completion_json(answer: Answer, request_id: str, model: str, created: int) -> dict[str, Any]:
     """Give the whole answer as one `chat.completion`.
 
     Args:
@@ -61,15 +65,15 @@ def completion_json(answer: Answer, request_id: str, created: int) -> dict[str, 
     """
     message = {"role": "assistant", "content": answer.text + _footnotes(answer)}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
-    return {**_head("chat.completion", request_id, created), "choices": [choice], **_extra(answer)}
+    return {**_head("chat.completion", request_id, model, created), "choices": [choice], **_extra(answer)}
 
 
-def completion_frames(events: Iterator[AnswerEvent], request_id: str, created: int) -> Iterator[str]:
+def completion_frames(events: Iterator[AnswerEvent], request_id: str, model: str, created: int) -> Iterator[str]:
     """Give the answer as `chat.completion.chunk`s and `[DONE]`, as server-sent data."""
 
     def frame(delta: dict[str, str], finish: str | None = None, extra: dict[str, Any] | None = None) -> str:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        chunk = {**_head("chat.completion.chunk", request_id, created), "choices": [choice], **(extra or {})}
+        chunk = {**_head("chat.completion.chunk", request_id, model, created), "choices": [choice], **(extra or {})}
         return f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n"
 
     yield frame({"role": "assistant", "content": ""})
@@ -83,8 +87,7 @@ def completion_frames(events: Iterator[AnswerEvent], request_id: str, created: i
                         yield frame({"content": footnotes})
                     yield frame({}, "stop", _extra(answer))
     except RagError as exc:
-        error = {"code": "answer_broke_off", "message": str(exc), "request_id": request_id}
-        yield f"data: {json.dumps({'error': error}, ensure_ascii=False)}\n\n"
+        yield f"data: {json.dumps(broken_off_json(exc, request_id), ensure_ascii=False)}\n\n"
     yield "data: [DONE]\n\n"
 
 
@@ -108,8 +111,8 @@ def _plain_text(content: Any) -> Any:
     return "\n".join(part for part in parts if isinstance(part, str))
 
 
-def _head(kind: str, request_id: str, created: int) -> dict[str, Any]:
-    return {"id": f"chatcmpl-{request_id}", "object": kind, "created": created, "model": MODEL_ID}
+def _head(kind: str, request_id: str, model: str, created: int) -> dict[str, Any]:
+    return {"id": f"chatcmpl-{request_id}", "object": kind, "created": created, "model": model}
 
 
 def _extra(answer: Answer) -> dict[str, Any]:

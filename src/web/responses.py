@@ -8,7 +8,7 @@ from src.records import Answer, Chunk, Citation, Hit, Retrieval
 
 def answer_json(answer: Answer, request_id: str) -> dict[str, Any]:
     """Give the body of `POST /chat`."""
-    body: dict[str, Any] = {
+    return {
         "answer": answer.text,
         "grounded": answer.grounded,
         "answered_by": answer.answered_by,
@@ -23,11 +23,9 @@ def answer_json(answer: Answer, request_id: str) -> dict[str, Any]:
             "generate": round(answer.generate_ms, 1),
             "total": round(answer.total_ms, 1),
         },
+        "notice": answer.notice,
         "request_id": request_id,
     }
-    if answer.notice:
-        body["notice"] = answer.notice
-    return body
 
 
 def citation_json(citation: Citation) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the web layer may reach of the rest: one frozen record of getters, at `app.extensions["rag512"]`."""
+"""What the web layer may reach of the rest: one frozen record of getters, kept at `app.extensions`."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -12,49 +12,54 @@ from src.config import Config
 from src.memory.memory_manager import MemoryManager
 from src.rag.rag_pipeline import RAGPipeline
 from src.readiness import Readiness
-from src.retrieval.byte_cache import CacheStats
-from src.retrieval.cached_retriever import CachedRetriever
-from src.retrieval.passage_store import PassageStore
+from src.retrieval.index import CacheStats, Index
 
-EXTENSION = "rag512"
+EXTENSION = "services"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceState:
+    """Whether a service is in memory.
+
+    Args:
+        words: what the page calls it, after "the".
+    """
+
+    name: str
+    words: str
+    is_loaded: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Getters that build on first use and return the same object ever after.
+    """Getters that build on first use and return the same object afterwards.
 
     Args:
-        loaded: which services are in memory, by name.
-        chat_slots: one for each chat that may run at once.
-        cache_stats: of the caches there are by now; asking loads nothing.
+        states: of every service, in the order in which they load; asking loads nothing.
+        slots: one for each chat or search that may run at once.
+        cache_stats: of the caches that exist now; asking loads nothing.
         chat_counts: answers of this process, by `answered_by`.
     """
 
     config: Config
     memory: MemoryManager
     readiness: Readiness
-    chat_slots: BoundedSemaphore
+    slots: BoundedSemaphore
     get_manifest: Callable[[], Manifest]
-    get_passage_store: Callable[[], PassageStore]
-    get_retriever: Callable[[], CachedRetriever]
+    get_index: Callable[[], Index]
     get_rag_pipeline: Callable[[], RAGPipeline]
-    loaded: Callable[[], dict[str, bool]]
+    states: Callable[[], list[ServiceState]]
     cache_stats: Callable[[], dict[str, CacheStats]]
     drop_caches: Callable[[], None]
     chat_counts: Counter[str] = field(default_factory=Counter)
 
+    def loaded(self) -> dict[str, bool]:
+        """Tell by name which services are in memory."""
+        return {state.name: state.is_loaded for state in self.states()}
+
     def warm_up(self) -> None:
-        """Load everything and return when it is there; a successor worker does this before it accepts requests."""
+        """Load everything and return when it is there."""
         self.readiness.start().result()
-
-    def save_caches(self) -> bytes:
-        """Return what a successor may start with; nothing where nothing is loaded."""
-        return self.get_retriever().save() if self.readiness.phase == "ready" else b""
-
-    def restore_caches(self, saved: bytes) -> None:
-        """Start with what an elder saved."""
-        if saved:
-            self.get_retriever().restore(saved)
 
 
 def get_services() -> Services:

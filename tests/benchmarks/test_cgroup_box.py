@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cgroup_box import Box, BoxUnavailable
-from tests.conftest import wait_until
+from tests.conftest import ROOT, wait_until
 
-ROOT = Path(__file__).parents[2]
 MAKE_AND_DIE = """
 import os, signal, subprocess
 from benchmarks.cgroup_box import Box
@@ -41,5 +40,5 @@ def test_box_of_a_killed_run_goes_with_all_in_it_when_the_next_is_made(box: Box)
     assert Path(group).is_dir()
     with box:
         assert not Path(group).is_dir()
-        wait_until(lambda: not Path("/proc", pid, "exe").exists(), 10, "the end of what was in it")
+        wait_until(lambda: not Path("/proc", pid, "exe").exists(), "the end of what was in it", 10)
         assert box.memory_group.is_dir()

@@ -50,7 +50,7 @@ def test_process_that_ended_counts_nothing(tmp_path: Path) -> None:
 
 
 def test_kernel_that_does_not_tell_is_said_so(tmp_path: Path) -> None:
-    """Before Linux 5.4 there is no Pss_Anon; a wrong figure would be worse than none."""
+    """Before Linux 5.4 there is no Pss_Anon; a wrong number would be worse than none."""
     write_process(tmp_path, 1, shared_kb=0, anonymous_kb=0, pss_kb=0)
     (tmp_path / "1" / "smaps_rollup").write_text("x [rollup]\nPss: 5 kB\n")
     with pytest.raises(ValueError, match=r"Linux 5\.4"):

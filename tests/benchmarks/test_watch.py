@@ -20,5 +20,5 @@ def test_report_of_the_real_server_can_be_drawn(server: Server) -> None:
     console = Console(width=120, file=io.StringIO(), record=True)
     console.print(draw(server.url, server.get("/memory/report").json(), [30.0, 90.0], 3))
     text = console.export_text()
-    for expected in ("NORMAL", "hand-overs seen 2", "master", "worker", "cache of embeddings", "services ready"):
+    for expected in ("NORMAL", "hand-overs seen 2", "master", "worker", "cache of results", "services ready"):
         assert expected in text

@@ -16,7 +16,7 @@ CANARIES = json.loads(Path(__file__).with_name("canaries.json").read_text(encodi
 def test_missing_library_names_the_cure(monkeypatch):
     """Serving does not install it; whoever asks for it learns how to."""
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    with pytest.raises(BuildError, match=r"pip install -r requirements\.txt"):
+    with pytest.raises(BuildError, match=r"pip install -r requirements-export\.txt"):
         SentenceTransformersEncoder("all-MiniLM-L6-v2")
 
 

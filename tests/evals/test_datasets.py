@@ -11,8 +11,8 @@ from evals.__main__ import HANDBOOK
 from evals.datasets import Gold, load_set
 from src.artifacts import LEXICAL_FILE
 from src.records import Chunk
-from src.retrieval.passage_store import PassageStore
-from tests.conftest import ROOT
+from src.retrieval.text_store import TextStore
+from tests.conftest import ROOT, of_the_sample
 
 
 def write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
@@ -88,10 +88,11 @@ def test_sample_does_not_depend_on_the_order_of_the_lines(tmp_path: Path) -> Non
     assert len(samples[0]) == 3
 
 
+@of_the_sample
 def test_every_gold_quote_of_the_handbook_is_in_one_passage_of_the_index() -> None:
     """Or the question could not be answered right: the questions and `data/index` belong together."""
     questions = load_set(HANDBOOK).questions
-    passages = PassageStore.open(ROOT / "data" / "index" / LEXICAL_FILE)
+    passages = TextStore.open(ROOT / "data" / "index" / LEXICAL_FILE)
     lost = [
         f"{question.question_id}: {gold.quote}"
         for question in questions

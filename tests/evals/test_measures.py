@@ -78,18 +78,18 @@ class Scripted:
 def test_passages_of_one_document_count_once() -> None:
     """b, b, a: the gold document a is second, so its reciprocal rank is 1/2 and nDCG 1/log2(3) = .6309."""
     question = Question("1", "?", golds=(Gold("a.md"), Gold("z.md", grade=0)))
-    figures = measure_retrieval(Scripted("b.md", "b.md", "a.md"), [question], "hybrid")  # type: ignore[arg-type]
-    assert figures["mrr"] == pytest.approx(1 / 2)
-    assert figures["ndcg@10"] == pytest.approx(0.6309, abs=1e-4)
-    assert (figures["hit@5"], figures["recall@20"]) == (1, 1)
+    measures = measure_retrieval(Scripted("b.md", "b.md", "a.md"), [question], "hybrid")  # type: ignore[arg-type]
+    assert measures["mrr"] == pytest.approx(1 / 2)
+    assert measures["ndcg@10"] == pytest.approx(0.6309, abs=1e-4)
+    assert (measures["hit@5"], measures["recall@20"]) == (1, 1)
 
 
 def test_passages_are_counted_where_a_passage_is_sought() -> None:
     """The same, but for quotes: b, b, a are three passages, and a is third. One of two gold passages is found."""
     question = Question("1", "?", golds=(Gold("a.md", quote="Text."), Gold("z.md", quote="Text.")))
-    figures = measure_retrieval(Scripted("b.md", "b.md", "a.md"), [question], "hybrid")  # type: ignore[arg-type]
-    assert figures["mrr"] == pytest.approx(1 / 3)
-    assert figures["recall@20"] == pytest.approx(1 / 2)
+    measures = measure_retrieval(Scripted("b.md", "b.md", "a.md"), [question], "hybrid")  # type: ignore[arg-type]
+    assert measures["mrr"] == pytest.approx(1 / 3)
+    assert measures["recall@20"] == pytest.approx(1 / 2)
 
 
 def test_halves_ask_about_what_is_not_there() -> None:
@@ -105,7 +105,7 @@ KEPT = {"hybrid": {"ndcg@10": 0.8}, "refusals": {"questions": 20.0, "false_refus
 
 
 @pytest.mark.parametrize(
-    ("figures", "complaint"),
+    ("measures", "complaint"),
     [
         ({"hybrid": {"ndcg@10": 0.77}}, "hybrid ndcg@10 was 0.800 and is 0.770"),
         ({"hybrid": {}}, "hybrid ndcg@10 was 0.800 and is not measured any more"),
@@ -113,9 +113,9 @@ KEPT = {"hybrid": {"ndcg@10": 0.8}, "refusals": {"questions": 20.0, "false_refus
         ({"refusals": {"questions": 19.0, "false_refusals": 0.1}}, "asks 19 questions, 20 before"),
     ],
 )
-def test_worse_figure_is_named(figures: dict[str, dict[str, float]], complaint: str) -> None:
+def test_worse_measure_is_named(measures: dict[str, dict[str, float]], complaint: str) -> None:
     """Lower where high is good, higher where low is good, missing, or of other questions."""
-    (worse,) = find_worse({**KEPT, **figures}, KEPT)
+    (worse,) = find_worse({**KEPT, **measures}, KEPT)
     assert complaint in worse
 
 

@@ -75,7 +75,7 @@ def test_strict_names_what_cannot_be_read_and_builds_nothing(environment: dict[s
 
 
 def test_dry_run_tells_and_writes_nothing(environment: dict[str, str]) -> None:
-    """One passage with one sentence would be embedded."""
+    """One chunk with one sentence would be embedded."""
     write_page(environment)
     result = run(environment, "--dry-run")
     assert (result.returncode, result.stderr) == (0, "")
@@ -87,9 +87,9 @@ def test_index_is_verified_inspected_and_searched(environment: dict[str, str]) -
     """Each command tells of the same index; one that was tampered with does not pass."""
     write_page(environment)
     assert run(environment).returncode == 0
-    assert "1 documents, 1 passages" in run(environment, "verify").stdout
+    assert "1 documents, 1 chunks" in run(environment, "verify").stdout
     inspected = run(environment, "inspect").stdout
-    assert "Passages     1;" in inspected
+    assert "Chunks       1;" in inspected
     assert "open.md" in inspected
     assert "The shop opens at nine." in run(environment, "search", "when does the shop open?").stdout
     manifest = Path(environment["INDEX_DIR"]) / "manifest.json"
@@ -127,7 +127,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_full_disk_keeps_the_old_index(environment: dict[str, str], small_disk: Path) -> None:
     """However much room there is, but not enough: the old index stays, one line names the cure, and that one works.
 
-    So the disk is full while files are read, while texts are embedded and while Chroma writes.
+    So the disk is full while texts are written, while they are embedded and while the vectors are written.
     """
     environment = {**environment, "INDEX_DIR": str(small_disk / "data" / "index")}
     write_page(environment)
@@ -139,7 +139,7 @@ def test_full_disk_keeps_the_old_index(environment: dict[str, str], small_disk: 
     ]
     (Path(environment["DOCUMENTS_DIR"]) / "large.txt").write_text("".join(pages))
     refusals = set()
-    for room_kb in (0, 150, 800, 1400):
+    for room_kb in (0, 150, 500, 800):
         left = os.statvfs(small_disk)
         (small_disk / "filler").write_bytes(bytes(left.f_bavail * left.f_bsize - 1024 * room_kb))
         result = run(environment)

@@ -1,4 +1,4 @@
-"""The report predicts serving memory from the figures that were measured, and says what to do when it will not fit."""
+"""The report predicts serving memory from what was measured, and says what to do when it will not fit."""
 
 from src.ingestion.build_report import BuildReport
 from src.ingestion.loader import Skipped
@@ -9,13 +9,13 @@ def report(chunks: int, memory_limit_mb: int = 512, texts_bytes: int = 5_600_000
     return BuildReport(3, chunks, 4 * chunks, skipped, 7, 12.34, {"lexical.sqlite3": texts_bytes}, memory_limit_mb)
 
 
-def test_serving_memory_grows_by_two_kilobytes_a_passage() -> None:
-    """140 MB with a small index, 2 MB for each thousand passages."""
+def test_serving_memory_grows_by_two_kilobytes_per_chunk() -> None:
+    """140 MB with a small index, 2 MB for each thousand chunks."""
     assert report(0).serving_mb == 140
     assert report(10_000).serving_mb == 160
 
 
-def test_summary_names_the_skipped_and_the_figures() -> None:
+def test_summary_names_the_skipped_and_the_counts() -> None:
     """What was built, what was left out and why."""
     summary = report(1200).summary()
     assert "Skipped scan.pdf: it has no text" in summary
@@ -27,10 +27,10 @@ def test_summary_names_the_skipped_and_the_figures() -> None:
 
 
 def test_index_that_will_not_fit_comes_with_a_cure() -> None:
-    """78 % of 512 MB less 140 MB hold 129,680 passages of 2 kB."""
+    """78 % of 512 MB less 140 MB hold 129,680 chunks of 2 kB."""
     assert report(129_000).will_fit
     summary = report(135_000).summary()
-    assert "Warning: this will not fit. 512 MB serve about 129,680 passages" in summary
+    assert "Warning: this will not fit. 512 MB serve about 129,680 chunks" in summary
     assert "CHROMA_URL" in summary
 
 

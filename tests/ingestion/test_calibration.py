@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from src.artifacts import LEXICAL_FILE, MODEL_CARD_FILE, Manifest
+from src.artifacts import MODEL_CARD_FILE, Manifest
 from src.config import Config
 from src.embedding.embedding_service import EmbeddingService
 from src.ingestion.calibration import UNRELATED_QUESTIONS
@@ -14,10 +14,7 @@ from src.ingestion.index_builder import build_index
 from src.rag.rag_pipeline import RAGPipeline
 from src.rag.relevance import DEFAULT_FLOOR, DEFAULT_FLOOR_MODEL
 from src.records import MemoryMode
-from src.retrieval.lexical_index import LexicalIndex
-from src.retrieval.passage_store import PassageStore
-from src.retrieval.retriever import Retriever
-from src.retrieval.vector_store import VectorStore
+from src.retrieval.index import open_index
 
 LEAVE = "# Leave\n\nEvery employee has 27 days of paid leave in a year. Ask in Roster at least two weeks before.\n"
 
@@ -46,7 +43,7 @@ def test_default_model_has_the_floor_that_was_measured(config: Config) -> None:
     """It rests on thousands of questions with known answers."""
     rename_model(config, DEFAULT_FLOOR_MODEL)
     build_index(config)
-    assert Manifest.load(config.index_dir).relevance_floor == DEFAULT_FLOOR
+    assert Manifest.load(config.index_dir).results.relevance_floor == DEFAULT_FLOOR
 
 
 def test_other_model_gets_a_floor_that_parts_related_from_unrelated(config: Config) -> None:
@@ -54,21 +51,18 @@ def test_other_model_gets_a_floor_that_parts_related_from_unrelated(config: Conf
     rename_model(config, "somebody/another-model")
     build_index(config)
     manifest = Manifest.load(config.index_dir)
-    assert manifest.relevance_floor is not None
-    assert manifest.relevance_floor != DEFAULT_FLOOR
-    passages = PassageStore.open(config.index_dir / LEXICAL_FILE)
-    vectors = VectorStore.open(config.index_dir, manifest)
+    assert manifest.results.relevance_floor is not None
+    assert manifest.results.relevance_floor != DEFAULT_FLOOR
     service = EmbeddingService.load(config.model_dir)
-    retriever = Retriever(passages, LexicalIndex(passages.database), lambda: service, lambda: vectors)
-    pipeline = RAGPipeline(retriever, None, manifest.relevance_floor)
+    index = open_index(config.index_dir, model_dir=config.model_dir, get_encoder=lambda: service)
+    pipeline = RAGPipeline(index, None, manifest.results.relevance_floor)
 
     def is_answered(question: str) -> bool:
         return pipeline.answer(question, top_k=5, mode=MemoryMode.NORMAL).grounded
 
     assert is_answered("How many days of paid leave does an employee have?")
     assert not is_answered("Which river flows through Vienna?")
-    vectors.close()
-    passages.close()
+    index.close()
 
 
 def test_unrelated_questions_are_questions() -> None:

@@ -18,8 +18,8 @@ from src.errors import BuildError
 from src.ingestion.chunker import embedding_text
 from src.ingestion.index_builder import build_index
 from src.records import Filters
-from src.retrieval.passage_store import PassageStore
-from src.retrieval.vector_store import VectorStore
+from src.retrieval.text_store import TextStore
+from src.retrieval.vector_store import VectorStore, store_format
 
 ROOT = Path(__file__).parents[2]
 LEAVE = "# Leave\n\nEveryone has 25 days of leave. Ask your manager.\n\n## Sick leave\n\n- Call by nine.\n- Rest.\n"
@@ -47,29 +47,29 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def test_built_index_holds_the_documents_and_finds_them(config: Config) -> None:
-    """Manifest, texts, sentence embeddings and vectors all tell of the same passages."""
+    """Manifest, texts, sentence embeddings and vectors all tell of the same chunks."""
     report = build_index(config)
     manifest = Manifest.load(config.index_dir)
-    manifest.require_match(ModelCard.load(config.model_dir))
+    manifest.require_match(ModelCard.load(config.model_dir), store_format())
     assert (report.documents, report.chunks, report.sentences) == (2, 3, 5)
-    assert (manifest.documents, manifest.chunks, manifest.dimension) == (2, 3, 384)
-    assert manifest.document_hashes == {
+    assert (manifest.results.chunks, manifest.spec.dimension, manifest.spec.encoder) == (3, 384, "onnx")
+    assert manifest.spec.document_hashes == {
         "people/leave.md": hashlib.sha256(LEAVE.encode()).hexdigest(),
         "travel.md": hashlib.sha256(TRAVEL.encode()).hexdigest(),
     }
-    assert list(manifest.skipped) == ["picture.png"]
+    assert list(manifest.spec.skipped) == ["picture.png"]
 
     encoder = EmbeddingService.load(config.model_dir)
-    passages = PassageStore.open(config.index_dir / LEXICAL_FILE)
-    vectors = VectorStore.open(config.index_dir, manifest)
-    chunk = passages.get_chunks_of("people/leave.md")[1]
+    texts = TextStore.open(config.index_dir / LEXICAL_FILE)
+    vectors = VectorStore.open(config.index_dir, manifest.results.chunks)
+    chunk = texts.get_chunks_of("people/leave.md")[1]
     assert (chunk.title, chunk.section) == ("Leave", "Sick leave")
     [best, *_] = vectors.search(encoder.embed([embedding_text(chunk)])[0], 3, Filters())
     assert best.chunk_id == chunk.chunk_id == "people/leave.md#1"
     sentences = np.concatenate([encoder.embed(["Call by nine."]), encoder.embed(["Rest."])])
-    assert np.abs(passages.get_sentence_embeddings(chunk.chunk_id) / 127 - sentences).max() <= 0.5 / 127 + 1e-6
+    assert np.abs(texts.get_sentence_embeddings(chunk.chunk_id) / 127 - sentences).max() <= 0.5 / 127 + 1e-6
     vectors.close()
-    passages.close()
+    texts.close()
 
 
 def test_two_builds_of_a_folder_give_the_same_bytes(config: Config) -> None:
@@ -119,8 +119,8 @@ def test_row_is_embedded_with_its_header(config: Config) -> None:
     table = "# Leave\n\n| Occasion | Paid days |\n|---|---|\n| Moving home | 1 |\n| Wedding | 2 |\n"
     write(config, {"people/leave.md": table})
     build_index(config)
-    passages = PassageStore.open(config.index_dir / LEXICAL_FILE)
-    rows = passages.get_sentence_embeddings("people/leave.md#0").astype(np.float32) / 127
-    passages.close()
+    texts = TextStore.open(config.index_dir / LEXICAL_FILE)
+    rows = texts.get_sentence_embeddings("people/leave.md#0").astype(np.float32) / 127
+    texts.close()
     expected = EmbeddingService.load(config.model_dir).embed(["Occasion: Moving home; Paid days: 1"])[0]
     assert rows[0] @ expected > 0.99

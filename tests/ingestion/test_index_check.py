@@ -18,7 +18,7 @@ from src.ingestion.index_builder import build_index
 from src.ingestion.index_check import check_parts
 
 ROOT = Path(__file__).parents[2]
-# One in sixteen passages has upper links, so that link_lists.bin is not empty.
+# One in sixteen chunks has upper links, so that link_lists.bin is not empty.
 PAGES = 60
 FILES = ["data_level0.bin", "header.bin", "length.bin", "link_lists.bin", "chroma.sqlite3", "lexical.sqlite3"]
 
@@ -65,7 +65,7 @@ def write_zeros(path: Path) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_verify_names_the_file_with_a_damaged_block(folder: Path, model_dir: Path, name: str) -> None:
-    """Its size tells nothing and opening it can crash the engine, so its sum is taken first."""
+    """Its size tells nothing, and to open it can crash the engine, so its sum is taken first."""
     [path] = (folder / "data" / "index").rglob(name)
     write_zeros(path)
     result = run(folder, model_dir, "verify")
@@ -81,7 +81,7 @@ def test_build_cures_a_damaged_graph(folder: Path, model_dir: Path) -> None:
     assert run(folder, model_dir).returncode == 0
     result = run(folder, model_dir, "verify")
     assert (result.returncode, result.stderr) == (0, "")
-    assert "is whole: 60 documents, 60 passages" in result.stdout
+    assert "is whole: 60 documents, 60 chunks" in result.stdout
 
 
 def test_changed_word_in_the_texts_is_found(folder: Path, model_dir: Path) -> None:
@@ -118,7 +118,7 @@ def test_sums_and_files_must_be_the_same_set(
 
 
 def test_sums_are_what_sha256sum_reads(folder: Path) -> None:
-    """Whoever has no Python can check an index too."""
+    """A person without Python can check an index too."""
     if shutil.which("sha256sum") is None:
         pytest.skip("there is no sha256sum here")
     command = ["sha256sum", "--check", "--strict", "--quiet", CHECKSUMS_FILE]
@@ -126,17 +126,18 @@ def test_sums_are_what_sha256sum_reads(folder: Path) -> None:
 
 
 def test_embeddings_of_another_build_are_found(folder: Path, model_dir: Path) -> None:
-    """Sums tell that the bytes are those of the build; the manifest tells of which embeddings."""
+    """The sums tell that the bytes are those of the build; the manifest tells which embeddings they must be."""
     manifest = Manifest.load(folder / "data" / "index")
-    with pytest.raises(IndexCorrupt, match="the embeddings in chroma_db have changed"):
-        check_parts(folder / "data" / "index", replace(manifest, embeddings_sha256="0" * 64))
+    other = replace(manifest.results, embeddings_sha256="0" * 64)
+    with pytest.raises(IndexCorrupt, match="the embeddings have changed"):
+        check_parts(folder / "data" / "index", replace(manifest, results=other))
 
 
 @pytest.mark.parametrize(("strangers", "is_whole"), [(2, True), (3, False)])
-def test_some_passages_may_not_find_themselves(
+def test_some_chunks_may_not_find_themselves(
     built: Path, model_dir: Path, monkeypatch: pytest.MonkeyPatch, strangers: int, is_whole: bool
 ) -> None:
-    """Chroma searches approximately, so 18 of 20 do; fewer tell that the model and the index do not go together."""
+    """The graph is searched approximately, so 18 of 20 do; fewer tell that model and index do not go together."""
     left = iter(range(20))
     text_of = index_check.embedding_text
     monkeypatch.setattr(
@@ -144,7 +145,7 @@ def test_some_passages_may_not_find_themselves(
     )
     index_dir = built / "data" / "index"
     if is_whole:
-        assert index_check.check_canaries(index_dir, Manifest.load(index_dir), model_dir) == (18, 20)
+        assert index_check.check_canaries(index_dir, model_dir) == (18, 20)
     else:
-        with pytest.raises(IndexCorrupt, match=r"3 of 20 passages are not found by their own text: \['00\.md#0'"):
-            index_check.check_canaries(index_dir, Manifest.load(index_dir), model_dir)
+        with pytest.raises(IndexCorrupt, match=r"3 of 20 chunks are not found by their own text: \['00\.md#0'"):
+            index_check.check_canaries(index_dir, model_dir)

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from src.errors import BuildError
-from src.ingestion import index_swap
 from src.ingestion.index_swap import clean_up, replacing
 
 ROOT = Path(__file__).parents[2]
@@ -35,27 +34,26 @@ os.fsync = killing(os.fsync)
 Path.rename = killing(Path.rename)
 Path.mkdir = killing(Path.mkdir)
 shutil.rmtree = killing(shutil.rmtree)
-index_swap._exchange = killing((lambda one, other: False) if sys.argv[3] == "renames" else index_swap._exchange)
 with index_swap.replacing(Path(sys.argv[1])) as aside:
-    for name in ("one", "two"):
+    for name in ("manifest.json", "two"):
         (aside / name).write_text("new")
 """
 
 
 def make_index(index_dir: Path, content: str) -> None:
     index_dir.mkdir(parents=True)
-    for name in ("one", "two"):
+    for name in ("manifest.json", "two"):
         (index_dir / name).write_text(content)
 
 
 def content_of(index_dir: Path) -> set[str]:
-    assert sorted(path.name for path in index_dir.iterdir()) == ["one", "two"]
+    assert sorted(path.name for path in index_dir.iterdir()) == ["manifest.json", "two"]
     return {path.read_text() for path in index_dir.iterdir()}
 
 
 def build(index_dir: Path) -> None:
     with replacing(index_dir) as aside:
-        for name in ("one", "two"):
+        for name in ("manifest.json", "two"):
             (aside / name).write_text("new")
 
 
@@ -69,26 +67,23 @@ def test_new_index_takes_the_place_of_the_old(tmp_path: Path) -> None:
 
 def fail_in_build(index_dir: Path) -> None:
     with replacing(index_dir) as aside:
-        (aside / "one").write_text("half")
+        (aside / "manifest.json").write_text("half")
         raise ZeroDivisionError
 
 
-@pytest.mark.parametrize("way", ["exchange", "renames"])
-def test_build_killed_at_any_step_leaves_a_whole_index(tmp_path: Path, way: str) -> None:
-    """Killed before each change of the disk; where there is no exchange, the next build brings the old one back."""
+def test_build_killed_at_any_step_leaves_a_whole_index(tmp_path: Path) -> None:
+    """Killed before each change of the disk; the next build brings back an old index that was moved away."""
     seen = set()
     for calls in range(40):
         index_dir = tmp_path / str(calls) / "index"
         make_index(index_dir, "old")
-        command = [sys.executable, "-c", KILLED, str(index_dir), str(calls), way]
+        command = [sys.executable, "-c", KILLED, str(index_dir), str(calls)]
         code = subprocess.run(command, cwd=ROOT, check=False).returncode
         assert code in (0, -signal.SIGKILL)
-        if way == "renames":
-            clean_up(index_dir)
+        clean_up(index_dir)
         content = content_of(index_dir)
         assert len(content) == 1
         seen |= content
-        clean_up(index_dir)
         assert [path.name for path in index_dir.parent.iterdir()] == ["index"]
         if code == 0:
             break
@@ -116,7 +111,7 @@ def test_full_disk_leaves_the_old_index(tmp_path: Path) -> None:
 def test_two_builds_at_once_are_refused(tmp_path: Path) -> None:
     """The second one says what to do; the first goes on."""
     with replacing(tmp_path / "index") as aside:
-        (aside / "one").write_text("new")
+        (aside / "manifest.json").write_text("new")
         (aside / "two").write_text("new")
         with pytest.raises(BuildError, match="Another build is writing"):
             build(tmp_path / "index")
@@ -132,10 +127,10 @@ def test_index_dir_that_is_a_link_keeps_being_one(tmp_path: Path) -> None:
     assert content_of(tmp_path / "real") == {"new"}
 
 
-def test_without_an_exchange_call_two_renames_do_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on macOS."""
-    monkeypatch.setattr(index_swap, "_exchange", lambda one, other: False)
+def test_folder_without_a_manifest_does_not_take_the_place(tmp_path: Path) -> None:
+    """A build that finds the old index up to date leaves it, whatever it has written aside."""
     make_index(tmp_path / "index", "old")
-    build(tmp_path / "index")
-    assert content_of(tmp_path / "index") == {"new"}
+    with replacing(tmp_path / "index") as aside:
+        (aside / "two").write_text("new")
+    assert content_of(tmp_path / "index") == {"old"}
     assert [path.name for path in tmp_path.iterdir()] == ["index"]

@@ -3,12 +3,13 @@
 import shutil
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from src.config import Config
-from src.ingestion import index_builder
+from src.ingestion import index_builder, new_index
 from src.ingestion.index_builder import build_index, plan_build
 from src.ingestion.kept_embeddings import KeptEmbeddings
 
@@ -43,7 +44,7 @@ def test_unchanged_folder_embeds_nothing_and_changes_no_byte(config: Config) -> 
 
 
 def test_only_what_is_new_or_changed_is_embedded(config: Config) -> None:
-    """Three pages have three passages and four different sentences: 'Ask first.' is embedded once."""
+    """Three pages have three chunks and four different sentences: 'Ask first.' is embedded once."""
     assert build_index(config).embedded == 3 + 4
     (config.documents_dir / "b.md").write_text(PAGES["b.md"].replace("11 dollars", "99 dollars"))
     (config.documents_dir / "copy.md").write_text(PAGES["a.md"])
@@ -67,11 +68,11 @@ def test_index_built_on_another_is_the_one_built_from_nothing(config: Config, tm
 
 def test_killed_build_goes_on_where_it_was(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was embedded before the end is beside the index; afterwards nothing is."""
-    monkeypatch.setattr(index_builder, "CHUNKS_A_CALL", 1)
+    monkeypatch.setattr(new_index, "CHUNKS_PER_BATCH", 1)
     load = index_builder.load_encoder
 
     class Dying:
-        """Embeds one passage with its sentences and then ends like a killed process."""
+        """Embeds one chunk with its sentences and then ends like a killed process."""
 
         def __init__(self, *arguments: object) -> None:
             self.calls, self.encoder = 0, load(*arguments)  # type: ignore[arg-type]
@@ -108,8 +109,9 @@ def test_damaged_file_of_kept_embeddings_is_made_anew(tmp_path: Path) -> None:
     (tmp_path / "kept").write_bytes(b"no database" * 1000)
     with closing(KeptEmbeddings(tmp_path / "kept")) as kept:
         rows = np.array([[0.6, 0.8]], dtype=np.float32)
-        kept.add("sentence", ["text"], rows)
-        kept.add("passage", ["text"], rows)
-        assert kept.find_missing("sentence", ["new", "text", "new"]) == ["new"]
+        encoder = SimpleNamespace(embed=lambda texts: np.repeat(rows, len(texts), axis=0))
+        assert kept.complete("sentence", ["text"], lambda: encoder) == 1
+        assert kept.complete("sentence", ["new", "text", "new"], lambda: encoder) == 1
+        assert kept.complete("chunk", ["text"], lambda: encoder) == 1
         assert kept.get("sentence", ["text"], 2).tolist() == [[76, 102]]
-        np.testing.assert_allclose(kept.get("passage", ["text", "text"], 2), [[0.6, 0.8]] * 2, atol=0.0003)
+        np.testing.assert_allclose(kept.get("chunk", ["text", "text"], 2), [[0.6, 0.8]] * 2, atol=0.0003)

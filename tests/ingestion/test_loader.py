@@ -65,8 +65,8 @@ def test_files_that_cannot_be_read_are_named_with_the_reason(tmp_path: Path, mon
     assert list(documents) == ["ok.md"]
     assert skipped["empty.md"] == "it is empty"
     assert skipped["blank.md"] == "it holds no text"
-    assert "no reader for .xyz" in skipped["a.xyz"]
-    assert "no reader for files without an extension" in skipped["noext"]
+    assert "no parser for .xyz" in skipped["a.xyz"]
+    assert "no parser for files without an extension" in skipped["noext"]
     assert "larger than" in skipped["large.txt"]
     assert "broken" in skipped["broken.pdf"]
     assert "not text" in skipped["binary.txt"]

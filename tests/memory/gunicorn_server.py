@@ -1,12 +1,10 @@
-"""A real gunicorn process with the project's own gunicorn.conf.py, and clients that load it."""
+"""A gunicorn with the project's own gunicorn.conf.py and a toy app or the real one, and clients that load it."""
 
 import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-REPOSITORY = Path(__file__).parents[2]
+from benchmarks.running_server import GUNICORN, Server, run_server, wait_until
+from tests.conftest import corpus_places
+
+__all__ = ["GunicornServer", "Load", "kill", "wait_until"]
+
 QUESTION = json.dumps({"message": "How many days of annual leave are there?"})
 TOY = "tests.memory.toy_app:app"
 
@@ -24,56 +26,38 @@ TOY = "tests.memory.toy_app:app"
 class GunicornServer:
     """A running server; `state` is the folder in which files steer the toy app."""
 
-    process: subprocess.Popen[bytes]
-    port: int
+    server: Server
     state: Path
-    log_path: Path
 
     @classmethod
     @contextmanager
     def run(cls, folder: Path, *arguments: str, app: str = TOY, **environment: str) -> Iterator[Self]:
         """Start gunicorn, wait until it answers, stop it at the end."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        env = {**os.environ, "PORT": str(port), "TOY_DIR": str(folder), **environment}
-        command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", *arguments, app]
-        log_path = folder / "gunicorn.log"
-        with log_path.open("wb") as log:
-            process = subprocess.Popen(command, cwd=REPOSITORY, env=env, stdout=log, stderr=log)
-        server = cls(process, port, folder, log_path)
-        try:
-            wait_until(server.answers, "the server answers", 20)
-            yield server
-        finally:
-            process.terminate()
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        places = {"TOY_DIR": str(folder)} if app == TOY else corpus_places()
+        command = (*GUNICORN, *arguments, app)
+        with run_server({**places, **environment}, log=folder / "gunicorn.log", command=command) as server:
+            yield cls(server, folder)
+
+    @property
+    def process(self) -> "subprocess.Popen[bytes]":
+        return self.server.process
+
+    @property
+    def port(self) -> int:
+        return int(self.server.url.rpartition(":")[2])
 
     @property
     def log(self) -> str:
-        return self.log_path.read_text()
+        return self.server.log.read_text()
 
     @property
     def workers(self) -> list[int]:
         """The pids of the workers alive now."""
-        pid = self.process.pid
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return self.server.workers()
 
     @property
     def handovers(self) -> int:
         return self.log.count("successor ready")
-
-    def answers(self) -> bool:
-        assert self.process.poll() is None, self.log
-        try:
-            self.get("/health")
-        except OSError:
-            return False
-        return True
 
     def get(self, path: str) -> Any:
         return self.request("GET", path)
@@ -152,15 +136,6 @@ class Load:
             self.pids.add(body.get("pid", 0))
             stop.wait(think_s)
         connection.close()
-
-
-def wait_until(condition: Callable[[], bool], what: str, limit_s: float = 30) -> None:
-    """Wait for a condition, looking every 20 ms."""
-    deadline = time.monotonic() + limit_s
-    tick = threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {limit_s:.0f} s: {what}"
-        tick.wait(0.02)
 
 
 def kill(pid: int) -> None:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.memory.gunicorn_server import REPOSITORY
+from tests.conftest import ROOT
 
 pytestmark = pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_info"), reason="needs glibc")
 
@@ -33,7 +33,7 @@ libc.fclose(file)
 
 def count_heaps(how: str) -> int:
     command = [sys.executable, "-c", COUNT_HEAPS, how]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.count("<heap ")
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.count("<heap ")
 
 
 def test_threads_share_one_heap_where_each_had_its_own() -> None:

@@ -1,7 +1,9 @@
-"""The charge is a cgroup folder whose numbers the test writes; the process is this one."""
+"""The charge is a cgroup folder and this process a /proc folder, whose numbers the test writes."""
 
 import logging
-from collections.abc import Callable
+import os
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -9,28 +11,31 @@ import pytest
 from src.errors import ServiceUnavailable
 from src.memory import memory_manager
 from src.memory.memory_manager import MemoryManager
-from src.memory.memory_probe import MemoryProbe
-from src.memory.process_tree import read_own_memory_mb
+from src.memory.memory_probe import MemoryProbe, MemoryReading
 from src.records import MemoryMode
 
 MB = 1024 * 1024
+PAGES_PER_MB = MB // os.sysconf("SC_PAGE_SIZE")
 NORMAL, CAUTIOUS, DEGRADED = MemoryMode
 
 
 class Server:
-    """A manager whose charge is set by hand, and what it did."""
+    """A manager of a server with a given limit, 200 MB, whose memory is set by hand, and what the manager did."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, alert_percent: Sequence[float] = (78, 88, 95), limit_mb: int = 200) -> None:
         self.done: list[str] = []
+        self._limit_mb = limit_mb
         self._group = folder / "cgroup"
         self._group.mkdir()
-        (folder / "proc/self").mkdir(parents=True)
-        (folder / "proc/self/cgroup").write_text("0::/\n")
-        (self._group / "memory.max").write_text(str(100 * MB))
+        self._own = folder / "proc/self"
+        self._own.mkdir(parents=True)
+        (self._own / "cgroup").write_text("0::/\n")
+        (self._group / "memory.max").write_text(str(limit_mb * MB))
         (self._group / "memory.stat").write_text("inactive_file 0\n")
         self.charge(10)
+        self.hold(50)
         probe = MemoryProbe(512, cgroup_root=self._group, proc=folder / "proc")
-        self.manager = MemoryManager(probe, replace_worker=lambda reason: self.done.append("replace"))
+        self.manager = MemoryManager(probe, replace_worker=self.done.append, alert_percent=alert_percent)
         self.manager.on_pressure(self.note("drop"))
         self.manager.on_exhaustion(self.note("unload"))
 
@@ -38,7 +43,12 @@ class Server:
         return lambda: self.done.append(word)
 
     def charge(self, percent: float) -> None:
-        (self._group / "memory.current").write_text(str(int(percent * MB)))
+        (self._group / "memory.current").write_text(str(int(percent * self._limit_mb * MB / 100)))
+
+    def hold(self, anonymous_mb: int, vms_mb: int = 900, file_mb: int = 7) -> None:
+        """Set what this process has: its RSS is what no file backs and the pages of files."""
+        pages = [mb * PAGES_PER_MB for mb in (vms_mb, anonymous_mb + file_mb, file_mb)]
+        (self._own / "statm").write_text(" ".join(map(str, pages)) + " 1 0 1 0\n")
 
     def observe(self, percent: float) -> MemoryMode:
         self.charge(percent)
@@ -54,7 +64,15 @@ def test_each_threshold_is_acted_on_once(server: Server) -> None:
     """CAUTIOUS drops the caches, DEGRADED asks for a fresh worker as well; staying there does nothing more."""
     modes = [server.observe(percent) for percent in (50, 79, 80, 81, 89, 90, 91)]
     assert modes == [NORMAL, CAUTIOUS, CAUTIOUS, CAUTIOUS, DEGRADED, DEGRADED, DEGRADED]
-    assert server.done == ["drop", "drop", "replace"]
+    assert server.done == ["drop", "drop", "memory at 89%"]
+
+
+def test_mode_that_becomes_better_frees_nothing(server: Server) -> None:
+    """Memory that is there again must not cost the caches that are left."""
+    server.observe(89)
+    server.done.clear()
+    assert [server.observe(79), server.observe(50)] == [CAUTIOUS, NORMAL]
+    assert server.done == []
 
 
 def test_each_transition_is_logged_counted_and_kept(server: Server, caplog: pytest.LogCaptureFixture) -> None:
@@ -68,10 +86,10 @@ def test_each_transition_is_logged_counted_and_kept(server: Server, caplog: pyte
         "Memory mode CAUTIOUS -> NORMAL",
         "Memory mode NORMAL -> CAUTIOUS",
     ]
-    assert [(change.before, change.after) for change in server.manager.history] == [
-        (NORMAL, CAUTIOUS),
-        (CAUTIOUS, NORMAL),
-        (NORMAL, CAUTIOUS),
+    assert [(change.before, change.after, change.percent) for change in server.manager.history] == [
+        (NORMAL, CAUTIOUS, 79),
+        (CAUTIOUS, NORMAL, 60),
+        (NORMAL, CAUTIOUS, 79),
     ]
     assert server.manager.counts["to_cautious"] == 2
 
@@ -79,12 +97,23 @@ def test_each_transition_is_logged_counted_and_kept(server: Server, caplog: pyte
 def test_exhaustion_unloads_once_and_refuses_each_chat(server: Server) -> None:
     """Where unloading does not help, chats are told when to come back, and the mode is plain to see."""
     for _ in range(3):
-        with pytest.raises(ServiceUnavailable, match=r"no memory left for a chat.*MEMORY_LIMIT_MB") as caught:
+        with pytest.raises(ServiceUnavailable, match=r"no memory left for a chat \(800 MB of 200 MB\)") as caught:
             server.observe(400)
         assert caught.value.retry_after_s > 0
-    assert server.done.count("unload") == 1
+    assert server.done == ["drop", "unload", "memory at 400%"]
     assert server.manager.mode is DEGRADED
-    assert server.manager.read().percent == 400
+    assert [(change.before, change.after) for change in server.manager.history] == [(NORMAL, DEGRADED)]
+    assert (server.manager.counts["exhausted"], server.manager.counts["refused"]) == (1, 3)
+
+
+def test_chats_are_refused_until_five_points_below_exhaustion(server: Server) -> None:
+    """94 % is not refused on the way up, but it is on the way down."""
+    assert server.observe(94) is DEGRADED
+    with pytest.raises(ServiceUnavailable):
+        server.observe(95)
+    with pytest.raises(ServiceUnavailable):
+        server.observe(90)
+    assert server.observe(89) is DEGRADED
 
 
 def test_unloading_that_helps_lets_the_chat_through_degraded(server: Server) -> None:
@@ -93,26 +122,79 @@ def test_unloading_that_helps_lets_the_chat_through_degraded(server: Server) -> 
     assert server.observe(96) is DEGRADED
     assert server.observe(40) is DEGRADED
     assert server.manager.counts["exhausted"] == 1
+    assert server.observe(97) is DEGRADED
+    assert server.manager.counts["exhausted"] == 2
 
 
-def test_rest_after_exhaustion_ends(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_charge_is_read_anew_after_unloading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reading that may be a second old would refuse a chat for memory that is free again."""
+    probe = MemoryProbe(512)
+    readings = {False: MemoryReading(500, 512, "pss"), True: MemoryReading(100, 512, "pss")}
+    monkeypatch.setattr(probe, "read", lambda *, is_fresh=False: readings[is_fresh])
+    manager = MemoryManager(probe, replace_worker=lambda reason: None)
+    assert manager.observe() is DEGRADED
+    assert manager.counts["exhausted"] == 1
+    assert manager.read().charged_mb == 500
+
+
+def test_rest_ends_a_minute_after_the_last_exhausted_chat(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the rest the mode is what memory says."""
-    monkeypatch.setattr(memory_manager, "REST_AFTER_EXHAUSTION_S", 0.0)
-    server.manager.on_exhaustion(lambda: server.charge(40))
-    server.observe(96)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[-1])
+    clock = [1000.0]
+    with pytest.raises(ServiceUnavailable):
+        server.observe(96)
+    clock.append(1030.0)
+    with pytest.raises(ServiceUnavailable):
+        server.observe(96)
+    clock.append(1089.0)
+    assert server.observe(40) is DEGRADED
+    clock.append(1091.0)
     assert server.observe(40) is NORMAL
 
 
-def test_measure_notes_what_a_step_costs_and_gives_back(server: Server) -> None:
+@pytest.mark.parametrize(("percent", "anonymous_mb", "trims"), [(50, 90, 0), (79, 66, 0), (79, 67, 1), (79, 40, 0)])
+def test_growth_is_trimmed_where_memory_is_short(server: Server, percent: int, anonymous_mb: int, trims: int) -> None:
+    """More than 16 MB since the last trim, at 50 MB; in NORMAL a trim is not worth its milliseconds."""
+    server.observe(79)
+    server.observe(percent)
+    before = server.manager.counts["trims"]
+    server.hold(anonymous_mb)
+    for _ in range(3):
+        server.observe(percent)
+    assert server.manager.counts["trims"] - before == trims
+
+
+@pytest.mark.parametrize(("after_mb", "given_back_mb"), [(40, 10.0), (55, 0.0)])
+def test_trim_tells_what_it_gave_back(
+    server: Server, monkeypatch: pytest.MonkeyPatch, after_mb: int, given_back_mb: float
+) -> None:
+    """What another thread allocates meanwhile is not given back, and not less than nothing."""
+    monkeypatch.setattr(memory_manager, "trim_heap", lambda: server.hold(after_mb))
+    assert server.manager.trim() == given_back_mb
+
+
+def test_step_is_noted_with_its_growth_and_its_time(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    """The figures of /memory/report and of the log are the same."""
+    started = time.monotonic()
+    with caplog.at_level(logging.INFO), server.manager.measure("load"):
+        server.hold(80)
+    (step,) = server.manager.steps
+    assert (step.step, step.before_mb, step.after_mb, step.given_back_mb) == ("load", 57, 87, 0)
+    assert 0 <= step.seconds <= time.monotonic() - started
+    assert "step +30.0 MB, given back 0.0 MB" in caplog.messages[-1]
+
+
+def test_trim_after_a_step_returns_what_it_freed() -> None:
     """30 MB in small blocks: freed, they stay with the C heap until it is trimmed."""
-    with server.manager.measure("load"):
+    manager = MemoryManager(MemoryProbe(512), replace_worker=lambda reason: None)
+    probe = MemoryProbe(512)
+    with manager.measure("load"):
         blocks = [bytes(1000) for _ in range(30 * 1024)]
         blocks.append(bytes(1000))
         keep = blocks.pop()
-        loaded_mb, _ = read_own_memory_mb()
+        loaded_mb = probe.own().rss_mb
         del blocks
-    (step,) = server.manager.steps
-    assert step.step == "load"
+    (step,) = manager.steps
     assert loaded_mb - step.before_mb > 20
     assert step.after_mb - step.given_back_mb < loaded_mb - 20
     assert len(keep) == 1000
@@ -123,3 +205,45 @@ def test_measure_notes_a_step_that_fails(server: Server) -> None:
     with pytest.raises(MemoryError), server.manager.measure("load"):
         raise MemoryError
     assert [step.step for step in server.manager.steps] == ["load"]
+
+
+@pytest.mark.parametrize(("limit_mb", "mode"), [(143, DEGRADED), (144, NORMAL)])
+def test_limit_too_low_for_the_model_is_degraded_from_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, limit_mb: int, mode: MemoryMode
+) -> None:
+    """It says so once, and asks for no other worker: that one would have no more memory."""
+    server = Server(tmp_path, limit_mb=limit_mb)
+    assert [server.manager.mode, server.observe(20), server.observe(90), server.observe(20)][:2] == [mode, mode]
+    assert server.manager.mode is mode
+    assert server.manager.has_room_for_model == (mode is NORMAL)
+    said = [message for message in caplog.messages if "Only 143 MB of memory" in message]
+    assert len(said) == (mode is DEGRADED)
+    assert ("memory at 90%" in server.done) == (mode is NORMAL)
+
+
+def alerts(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
+    return [(record.levelno, record.message) for record in caplog.records if "alert" in record.message]
+
+
+def test_alert_is_logged_once_where_the_log_was_asked_to(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Alerts have thresholds of their own: they tell, the mode acts."""
+    server = Server(tmp_path, alert_percent=(20, 30, 60))
+    for percent in (10, 21, 19, 21, 35, 50):
+        assert server.observe(percent) is NORMAL
+    assert alerts(caplog) == [
+        (logging.WARNING, "Memory alert [warning]: charged=21 %, over 20 %"),
+        (logging.ERROR, "Memory alert [critical]: charged=35 %, over 30 %"),
+    ]
+    assert server.manager.counts == {"alert_charged_warning": 1, "alert_charged_critical": 1}
+
+
+def test_alert_of_the_address_space_is_one_line_at_the_highest(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A leap counts every threshold that it passed; swaying by less than 100 MB is one alert."""
+    for vms_mb in (2000, 5000, 4000, 5000, 3990, 4100):
+        server.hold(50, vms_mb)
+        server.observe(10)
+    line = "Memory alert [emergency]: vms=%d MB, over 4096 MB"
+    assert alerts(caplog) == [(logging.CRITICAL, line % 5000), (logging.CRITICAL, line % 4100)]
+    assert server.manager.counts == {"alert_vms_warning": 1, "alert_vms_critical": 1, "alert_vms_emergency": 2}

@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.cgroup_box import Box, BoxUnavailable
 from src.memory.memory_probe import MemoryProbe, MemoryReading
-from src.memory.process_tree import read_own_memory_mb, read_processes
+from src.memory.process_memory import read_own_memory, read_processes
 
 MB = 1024 * 1024
 
@@ -108,15 +108,53 @@ def test_no_smaps_rollup_counts_rss(tmp_path: Path) -> None:
     assert (reading.source, reading.charged_mb) == ("rss", 2560 * os.sysconf("SC_PAGE_SIZE") / MB)
 
 
-def test_own_processes_are_as_psutil_sees_them() -> None:
+def test_own_memory_is_as_psutil_sees_it() -> None:
     """psutil is the second implementation; between the two readings a page or two may come."""
-    (mine,) = [process for process in read_processes() if process.pid == os.getpid()]
+    mine, theirs = read_own_memory(), psutil.Process().memory_full_info()
+    assert mine.rss_mb == pytest.approx(theirs.rss / MB, rel=0.02)
+    assert mine.vms_mb == pytest.approx(theirs.vms / MB, rel=0.02)
+    assert mine.anonymous_mb == pytest.approx((theirs.rss - theirs.shared) / MB, rel=0.02)
+
+
+def test_report_of_a_lone_process_has_its_figures() -> None:
+    """pytest is no gunicorn: one process, whose parent is another program."""
+    (mine,) = read_processes()
     theirs = psutil.Process().memory_full_info()
+    assert (mine.pid, mine.role, mine.threads) == (os.getpid(), "single", psutil.Process().num_threads())
     assert mine.rss_mb == pytest.approx(theirs.rss / MB, rel=0.02)
     assert mine.pss_mb == pytest.approx(theirs.pss / MB, rel=0.02)
     assert mine.vms_mb == pytest.approx(theirs.vms / MB, rel=0.02)
-    assert mine.threads == psutil.Process().num_threads()
-    assert read_own_memory_mb()[0] == pytest.approx(theirs.rss / MB, rel=0.02)
+
+
+def test_charge_without_a_cgroup_is_every_process_of_the_server() -> None:
+    """Master and workers have one command line; the tree is read from any of them, once a second at most."""
+    program = """
+import os
+from src.memory.memory_probe import MemoryProbe
+from src.memory.process_memory import list_pids
+master = os.getpid()
+read_end, write_end = os.pipe()
+if os.fork() == 0:
+    os.read(read_end, 1)
+    os._exit(0)
+if os.fork() == 0:
+    kept = bytearray(b"x") * (30 * 2**20)
+    pids = list_pids()
+    probe = MemoryProbe(512)
+    cached = [probe.read().charged_mb]
+    kept += bytearray(b"x") * (30 * 2**20)
+    cached.append(probe.read().charged_mb)
+    fresh = probe.read(is_fresh=True).charged_mb
+    ok = pids[0] == master and len(set(pids)) == 3 and os.getpid() in pids
+    print(ok, cached[0] == cached[1], 25 < fresh - cached[0] < 100, flush=True)
+    os.write(write_end, b"x")
+    os._exit(0)
+os.wait(); os.wait()
+"""
+    if MemoryProbe(512).read().source != "pss":
+        pytest.skip("this machine has a cgroup that binds")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "True True True\n"
 
 
 def test_real_box_is_found_and_read() -> None:

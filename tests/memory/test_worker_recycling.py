@@ -2,13 +2,11 @@
 
 import http.client
 import os
-import resource
 import signal
 from pathlib import Path
 
 import pytest
 
-from src.memory.handover import Handover
 from tests.memory.gunicorn_server import GunicornServer, Load, kill, wait_until
 
 
@@ -51,33 +49,9 @@ def test_elder_that_asked_is_the_one_that_retires(tmp_path: Path) -> None:
         assert oldest in server.workers
 
 
-def test_successor_starts_with_what_its_elder_cached(tmp_path: Path) -> None:
-    """Else each question is new to a worker of 50 chats."""
-    with GunicornServer.run(tmp_path, MAX_REQUESTS="1", MAX_REQUESTS_JITTER="0") as server:
-        elder = server.chat()["pid"]
-        wait_until(lambda: elder not in server.workers and len(server.workers) == 1, "the elder is gone")
-        assert server.chat()["inherited"] == str(elder)
-
-
-@pytest.mark.parametrize("file_bytes", [0, 10])
-def test_caches_that_the_disk_does_not_hold_are_left_out(file_bytes: int) -> None:
-    """A part of them would be no good to the successor, and the hand-over goes on."""
-    handover = Handover()
-    handover.pass_on(b"old")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, hard))
-    try:
-        handover.pass_on(b"what the elder remembers")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert handover.inherit() == b""
-    handover.pass_on(b"what the elder remembers")
-    assert handover.inherit() == b"what the elder remembers"
-
-
 @pytest.mark.parametrize(("state", "reason"), [("leak", "grown by "), ("degraded", "memory at 90%")])
 def test_worker_is_replaced_for_its_memory(tmp_path: Path, state: str, reason: str) -> None:
-    """Grown by an eighth of 512 MB, or asked for by the memory manager; what its caches held goes with it."""
+    """Grown by an eighth of 512 MB, or asked for by the memory manager."""
     load = Load()
     with GunicornServer.run(tmp_path, "--config=tests/memory/impatient.conf.py", MAX_REQUESTS="0") as server:
         elder = server.chat()["pid"]
@@ -87,7 +61,6 @@ def test_worker_is_replaced_for_its_memory(tmp_path: Path, state: str, reason: s
             (tmp_path / state).unlink()
         assert load.failures == []
         assert f"[hand-over: {reason}" in server.log
-        assert server.chat()["inherited"] == ""
 
 
 def test_successor_that_fails_leaves_the_elder_serving(tmp_path: Path) -> None:
@@ -104,6 +77,24 @@ def test_successor_that_fails_leaves_the_elder_serving(tmp_path: Path) -> None:
         assert load.pids == {elder}
         assert server.workers == [elder]
         assert server.log.count("Hand-over failed") == 1
+
+
+def test_failed_fork_leaves_the_elder_serving_and_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit of processes reached at a hand-over, or when a worker has died, does not end the server."""
+    failing = "--config=tests/memory/failing_fork.conf.py"
+    with GunicornServer.run(tmp_path, failing, MAX_REQUESTS="2", MAX_REQUESTS_JITTER="0") as server:
+        elder = server.chat()["pid"]
+        (tmp_path / "no_fork").touch()
+        server.chat()
+        wait_until(lambda: "Hand-over failed: no worker can be forked" in server.log, "the failure")
+        assert server.chat()["pid"] == elder
+        kill(elder)
+        wait_until(lambda: "trying again every second" in server.log, "the failure to follow the dead one")
+        (tmp_path / "no_fork").unlink()
+        assert server.chat()["pid"] != elder
+        assert len(server.workers) == 1
 
 
 def test_elder_killed_while_its_successor_warms_leaves_one_worker(tmp_path: Path) -> None:

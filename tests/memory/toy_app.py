@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flask import Flask, Response, jsonify
 
-from src.memory.worker_recycling import request_replacement
+from src.memory.worker_recycling import get_recycling
 
 STATE = Path(os.environ["TOY_DIR"])
 WARM_UP_S = float(os.environ.get("TOY_WARM_UP_S", "0.05"))
@@ -19,12 +19,11 @@ def spend(seconds: float) -> None:
 
 
 class ToyServices:
-    """What the app keeps at `app.extensions["rag512"]`."""
+    """What the app hands to its recycling."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.model: bytearray | None = None
-        self.inherited = ""
 
     def warm_up(self) -> None:
         with self._lock:
@@ -37,16 +36,11 @@ class ToyServices:
             spend(WARM_UP_S)
             self.model = bytearray(os.urandom(1024)) * (50 * 1024)
 
-    def save_caches(self) -> bytes:
-        return str(os.getpid()).encode()
-
-    def restore_caches(self, saved: bytes) -> None:
-        self.inherited = saved.decode()
-
 
 leaked: list[bytes] = []
 app = Flask(__name__)
-services = app.extensions["rag512"] = ToyServices()
+services = ToyServices()
+get_recycling().serve(services)
 
 
 @app.post("/chat")
@@ -56,12 +50,12 @@ def chat() -> Response:
     if (STATE / "leak").exists():
         leaked.append(os.urandom(4 * 2**20))
     if (STATE / "degraded").exists():
-        request_replacement("memory at 90%")
+        get_recycling().request("memory at 90%")
     started = time.perf_counter()
     while time.perf_counter() - started < 0.002:  # an embedding: CPU, one at a time
         pass
     spend(float(os.environ.get("TOY_ANSWER_S", "0.01")))
-    return jsonify(pid=os.getpid(), was_warm=was_warm, inherited=services.inherited)
+    return jsonify(pid=os.getpid(), was_warm=was_warm)
 
 
 @app.get("/health")

@@ -44,7 +44,7 @@ def find_chromium() -> tuple[str | None, str]:
 
 @dataclass
 class Watch:
-    """What a page did that nobody saw: its console, its errors, the hosts it asked.
+    """What a page did out of sight: its console, its errors, the hosts it asked.
 
     Args:
         expects_failures: whether the browser may note failed requests, where a test provokes them.

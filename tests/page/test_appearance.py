@@ -39,8 +39,9 @@ def test_page_has_no_serious_violation(
     watch.expects_failures = path == "/nothing-here"
     watch.follow(page)
     page.goto(server.url + path)
-    if path == "/memory":
-        expect(page.locator("#processes tr").first).to_be_visible()
+    drawn = {"/memory": "#processes tr", "/docs": ".opblock"}
+    if path in drawn:
+        expect(page.locator(drawn[path]).first).to_be_visible()
     assert serious_violations(page) == []
 
 
@@ -57,12 +58,12 @@ def test_conversation_with_an_open_source_has_no_serious_violation(
         expect(last_exchange(page).get_by_text("Passages:")).to_be_visible()
         last_exchange(page).get_by_text("Passages:").click()
     page.locator(".marker").first.click()
-    expect(page.locator("#reader mark")).to_be_visible()
+    expect(page.locator("#source-panel mark")).to_be_visible()
     assert serious_violations(page) == []
 
 
 def test_dark_follows_the_system(new_context: NewContext, server: Server) -> None:
-    """Dark paper, light ink; nobody has to switch."""
+    """Dark paper, light ink, without a switch."""
     brightness = {}
     for scheme in ("light", "dark"):
         page = new_context(color_scheme=scheme).new_page()
@@ -91,8 +92,8 @@ def test_source_covers_the_phone_and_gives_it_back(new_context: NewContext, watc
     open_chat(page, server)
     ask(page, QUESTION)
     page.locator(".marker").first.tap()
-    expect(page.locator("#reader mark")).to_be_in_viewport()
-    box = page.locator("#reader").bounding_box()
+    expect(page.locator("#source-panel mark")).to_be_in_viewport()
+    box = page.locator("#source-panel").bounding_box()
     assert box
     assert (box["x"], box["width"]) == (0, 360)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
@@ -115,7 +116,7 @@ def test_nothing_moves_for_those_who_asked_for_that(new_context: NewContext, ser
 
 
 def test_memory_page_draws_what_is_charged(page: Page, server: Server) -> None:
-    """The figure, the bands and the processes are those of the server."""
+    """The number, the bands and the processes are those of the server."""
     page.goto(server.url + "/memory")
     expect(page.locator("#processes tr")).to_have_count(len(server.get("/memory/stats").json()["processes"]))
     expect(page.locator("#bands rect")).to_have_count(2)

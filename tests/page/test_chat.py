@@ -28,7 +28,7 @@ def test_question_field_has_the_focus_and_enter_asks(page: Page, server: Server)
 
 
 def test_suggestions_come_from_the_index_and_can_be_asked(page: Page, server: Server) -> None:
-    """Somebody who does not know what to ask presses a button; each names a document that exists."""
+    """A person who does not know what to ask presses a button; each names a document that exists."""
     open_chat(page, server)
     buttons = page.get_by_role("list", name="Questions to start with").get_by_role("button")
     expect(buttons).to_have_count(4)
@@ -45,12 +45,12 @@ def test_marker_opens_the_source_with_the_passage_in_its_place(page: Page, serve
     open_chat(page, server)
     ask(page, QUESTION)
     page.get_by_role("button", name="Source 1:").first.click()
-    reader = page.get_by_role("dialog", name=citation["title"])
-    expect(reader.locator("mark")).to_have_text(citation["excerpt"])
-    expect(reader.locator("mark")).to_be_in_viewport()
-    assert len(reader.locator(".document").inner_text()) > 2 * len(citation["excerpt"])
-    expect(reader).to_contain_text(citation["section"])
-    answer, source = last_exchange(page).bounding_box(), reader.bounding_box()
+    panel = page.get_by_role("dialog", name=citation["title"])
+    expect(panel.locator("mark")).to_have_text(citation["excerpt"])
+    expect(panel.locator("mark")).to_be_in_viewport()
+    assert len(panel.locator(".document").inner_text()) > 2 * len(citation["excerpt"])
+    expect(panel).to_contain_text(citation["section"])
+    answer, source = last_exchange(page).bounding_box(), panel.bounding_box()
     assert answer
     assert source
     assert answer["x"] + answer["width"] <= source["x"], "the source lies over the answer"
@@ -114,7 +114,7 @@ def test_long_conversation_stays_within_the_bounds_of_the_api(page: Page, server
         """() => {
             const body = { answer: "\\u0007" + "語".repeat(9000), citations: [], sources: [], answered_by: "none" };
             const exchanges = Array.from({ length: 40 }, (_, n) => ({ question: `Question ${n}`, body }));
-            sessionStorage.setItem("rag512.conversation", JSON.stringify(exchanges));
+            sessionStorage.setItem("rag.conversation", JSON.stringify(exchanges));
         }"""
     )
     page.reload()
@@ -129,7 +129,7 @@ def test_long_conversation_stays_within_the_bounds_of_the_api(page: Page, server
 
 
 def test_stop_ends_the_answer_here_and_at_the_llm(page: Page, tmp_path: Path, llm: LLMServer) -> None:
-    """What was written stays, and nobody goes on writing."""
+    """What was written stays, and the LLM stops writing."""
     llm.script = [Reply(headers=SSE, body=[event("You get"), *[event(" more")] * 3, HANG_UP])]
     with serve(tmp_path / "log", **llm_settings(llm)) as server:
         open_chat(page, server)
@@ -176,7 +176,7 @@ def test_refusal_says_that_nothing_was_made_up(page: Page, server: Server) -> No
     expect(exchange.locator(".marker")).to_have_count(0)
     exchange.get_by_text("Passages: 5 nearest").click()
     exchange.locator(".source").first.click()
-    expect(page.locator("#reader mark").first).to_be_visible()
+    expect(page.locator("#source-panel mark").first).to_be_visible()
 
 
 def test_keyboard_alone_is_enough(page: Page, server: Server) -> None:
@@ -192,14 +192,14 @@ def test_keyboard_alone_is_enough(page: Page, server: Server) -> None:
     expect(page.locator(".marker:focus")).to_have_count(1)
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Close")).to_be_focused()
-    expect(page.locator("#reader mark")).to_be_in_viewport()
+    expect(page.locator("#source-panel mark")).to_be_in_viewport()
     page.keyboard.press("Escape")
-    expect(page.locator("#reader")).to_be_hidden()
+    expect(page.locator("#source-panel")).to_be_hidden()
     expect(page.locator(".marker:focus")).to_have_count(1)
 
 
 def test_skip_link_is_the_first_stop(page: Page, server: Server) -> None:
-    """Nobody must tab through the navigation on every page."""
+    """The navigation need not be tabbed through on every page."""
     page.goto(server.url + "/documents")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()

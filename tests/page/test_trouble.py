@@ -36,12 +36,11 @@ def test_question_asked_during_a_cold_start_is_sent_when_ready(page: Page, tmp_p
     """Opening the page starts the load; the person asks at once and need not ask again."""
     (tmp_path / "app.py").write_text(GATED_APP)
     gate = tmp_path / "gate"
-    places = {"INDEX_DIR": str(ROOT / "data/index"), "MODEL_DIR": str(ROOT / "data/model")}
     arguments = ("-c", str(ROOT / "gunicorn.conf.py"))
-    with serve(tmp_path / "log", tmp_path, arguments, PYTHONPATH=str(ROOT), GATE=str(gate), **places) as server:
+    with serve(tmp_path / "log", tmp_path, arguments, PYTHONPATH=str(ROOT), GATE=str(gate)) as server:
         assert server.get("/ready").json()["phase"] == "cold"
         page.goto(server.url + "/")
-        expect(page.locator("#status")).to_contain_text("The service is waking up")
+        expect(page.locator("#status")).to_contain_text("The service is waking up: loading the texts …")
         sent: list[str] = []
         page.on("request", lambda request: sent.append(request.url))
         ask(page, QUESTION)
@@ -77,7 +76,7 @@ def test_full_server_is_waited_out_in_sight(page: Page, watch: Watch, tmp_path: 
         expect(last_exchange(other).locator(".text")).to_have_text("Slow")
         open_chat(page, server)
         ask(page, QUESTION)
-        expect(last_exchange(page).locator(".trouble")).to_contain_text("All 1 places for chats are taken")
+        expect(last_exchange(page).locator(".trouble")).to_contain_text("All 1 places are taken")
         expect(last_exchange(page).locator(".countdown")).to_contain_text("Asking again in")
         goes_on.set()
         expect(last_exchange(page).locator(".marker")).to_have_count(1)
@@ -85,9 +84,9 @@ def test_full_server_is_waited_out_in_sight(page: Page, watch: Watch, tmp_path: 
 
 
 def test_rate_limit_is_counted_down_and_can_be_stopped(page: Page, watch: Watch, tmp_path: Path) -> None:
-    """429 with an hour to wait: the person sees how long, and need not wait."""
+    """The suggestions and one question are counted, then 429: the person sees how long, and need not wait."""
     watch.expects_failures = True
-    with serve(tmp_path / "log", RATE_LIMIT="1 per hour", MAX_REQUESTS="0") as server:
+    with serve(tmp_path / "log", RATE_LIMIT="2 per hour", MAX_REQUESTS="0") as server:
         open_chat(page, server)
         ask(page, QUESTION)
         expect(last_exchange(page).locator(".marker").first).to_be_visible()
@@ -128,7 +127,7 @@ def test_server_that_dies_in_an_answer_is_noticed(page: Page, watch: Watch, tmp_
 
 
 def test_unusable_index_is_told_with_its_cure(page: Page, watch: Watch, tmp_path: Path) -> None:
-    """Whoever deployed it reads what to run, on the page."""
+    """The person who deployed it reads on the page what to run."""
     watch.expects_failures = True
     with serve(tmp_path / "log", INDEX_DIR=str(tmp_path / "nothing")) as server:
         page.goto(server.url + "/")
@@ -149,13 +148,13 @@ def test_key_is_asked_for_once_and_kept_for_the_tab(page: Page, watch: Watch, tm
             page.keyboard.type(key)
             page.keyboard.press("Enter")
         page.locator(".marker").first.click()
-        expect(page.locator("#reader mark")).to_be_visible()
+        expect(page.locator("#source-panel mark")).to_be_visible()
         page.goto(server.url + "/documents")
         expect(page.get_by_role("link", name="Annual leave")).to_be_visible()
 
 
 def test_page_of_documents_asks_for_the_key(page: Page, watch: Watch, tmp_path: Path) -> None:
-    """A link to a document works for whoever has the key."""
+    """A link to a document works for a person who has the key."""
     watch.expects_failures = True
     with serve(tmp_path / "log", API_KEY="open-sesame") as server:
         page.goto(server.url + "/documents")

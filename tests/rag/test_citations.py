@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.rag.citations import normalise_markers, resolve_citations
-from tests.rag.passages import hits_of, make_chunk
+from tests.fakes import hits_of, make_chunk
 
 
 @pytest.mark.parametrize(

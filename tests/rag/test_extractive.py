@@ -8,7 +8,7 @@ from src.rag.citations import CitedText
 from src.rag.extractive import answer_extractively
 from src.rag.quoting import MAX_WORDS
 from src.records import Chunk
-from tests.rag.passages import hits_of, make_chunk
+from tests.fakes import hits_of, make_chunk
 
 LEAVE = make_chunk(
     "Annual leave is for rest.",

@@ -2,7 +2,7 @@
 
 from src.rag.prompt import MAX_PASSAGES_CHARS, build_answer_messages, build_rewrite_messages
 from src.records import Turn
-from tests.rag.passages import hits_of, make_chunk
+from tests.fakes import hits_of, make_chunk
 
 
 def test_passages_are_numbered_as_they_are_cited() -> None:

@@ -10,8 +10,8 @@ from src.rag.generator import OpenAIChatGenerator
 from src.rag.llm_client import LLMClient
 from src.rag.rag_pipeline import LLM_FAILED, PARTLY_UNSUPPORTED, REFUSAL, RAGPipeline
 from src.records import Done, MemoryMode, Sources, Token, Turn
+from tests.fakes import Passages, make_chunk
 from tests.llm_server import HANG_UP, SSE, LLMServer, Reply, event, failed, serve_llm, streamed
-from tests.rag.passages import Passages, make_chunk
 
 LEAVE = make_chunk("Staff have 27 days of paid leave.", "Ask in Roster.", start=10)
 TAXI = make_chunk("Taxis are paid after 21:00.", document="travel.md", title="Travel")

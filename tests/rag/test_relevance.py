@@ -4,7 +4,7 @@ import pytest
 
 from src.rag.relevance import LEXICAL_FLOOR, calibrate_floor, is_answerable, measure_coverage, measure_relevance
 from src.records import Filters, Retrieval
-from tests.rag.passages import Passages, hits_of, make_chunk
+from tests.fakes import Passages, hits_of, make_chunk
 
 LEAVE = make_chunk("Staff have 27 days of paid leave.", "Ask in Roster.")
 PASSAGES = Passages(LEAVE)

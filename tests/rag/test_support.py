@@ -3,7 +3,7 @@
 import pytest
 
 from src.rag.support import MARK, mark_unsupported
-from tests.rag.passages import hits_of, make_chunk
+from tests.fakes import hits_of, make_chunk
 
 HITS = hits_of([make_chunk("Staff have 27 days of paid leave in each calendar year.", "The budget is EUR 5,000.")])
 QUESTION = "How much leave do contractors get in 2026?"

@@ -5,18 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from src.artifacts import CHROMA_DIR, LEXICAL_FILE, Manifest
+from src.artifacts import LEXICAL_FILE, BuildResults, IndexSpec, Manifest
 from src.records import Chunk, Document
-from src.retrieval.chroma_client import create_vector_store
-from src.retrieval.passage_store import PassageStore, create_passage_store
-from tests.retrieval.corpus import CHUNKS, DIMENSION, DOCUMENTS, WordEncoder, sentence_embeddings
+from src.retrieval.text_store import TextStore
+from src.retrieval.vector_store import create_vectors
+from tests.fakes import DIMENSION, WordEncoder
+from tests.retrieval.corpus import CHUNKS, DOCUMENTS, write_texts
 
 
 def build_index(directory: Path, documents: Sequence[Document], chunks: Sequence[Chunk]) -> None:
-    create_passage_store(directory / LEXICAL_FILE, documents, ((c, sentence_embeddings(c)) for c in chunks))
+    write_texts(directory / LEXICAL_FILE, documents, chunks)
     embeddings = WordEncoder().embed([f"{chunk.title} {chunk.text}" for chunk in chunks])
     ids, paths = [chunk.chunk_id for chunk in chunks], [chunk.document for chunk in chunks]
-    create_vector_store(directory / CHROMA_DIR, ids, paths, embeddings)
+    create_vectors(directory, ids, paths, embeddings)
 
 
 @pytest.fixture(scope="session")
@@ -27,12 +28,17 @@ def index_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def passages(index_dir: Path) -> Iterator[PassageStore]:
-    store = PassageStore.open(index_dir / LEXICAL_FILE)
+def texts(index_dir: Path) -> Iterator[TextStore]:
+    store = TextStore.open(index_dir / LEXICAL_FILE)
     yield store
     store.close()
 
 
+def make_manifest(chunks: int) -> Manifest:
+    spec = IndexSpec(2, "chroma 1.3", "words", "f", DIMENSION, "onnx", "s", {}, {}, "")
+    return Manifest(spec, BuildResults(chunks, "", None, {}))
+
+
 @pytest.fixture
 def manifest() -> Manifest:
-    return Manifest(1, "words", "f", DIMENSION, "cosine", "s", "1.5.9", 4, len(CHUNKS), {}, "", None, {}, {})
+    return make_manifest(len(CHUNKS))

@@ -3,20 +3,19 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import requests
 
-from src.artifacts import CHROMA_DIR, Manifest
 from src.errors import IndexCorrupt, ServiceUnavailable
 from src.records import Filters
-from src.retrieval.chroma_client import ChromaServer, create_vector_store
-from src.retrieval.vector_store import VectorStore
+from src.retrieval.chroma_client import ChromaServer
+from src.retrieval.vector_store import VECTORS_DIR, VectorStore, create_vectors
 from tests.conftest import free_port, wait_until
-from tests.retrieval.corpus import WordEncoder
+from tests.fakes import WordEncoder
+from tests.retrieval.corpus import CHUNKS
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +23,7 @@ def chroma_url(index_dir: Path) -> Iterator[str]:
     port = free_port()
     command = Path(sys.executable).with_name("chroma")
     process = subprocess.Popen(
-        [command, "run", "--path", index_dir / CHROMA_DIR, "--port", str(port)],
+        [command, "run", "--path", index_dir / VECTORS_DIR, "--port", str(port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -37,18 +36,18 @@ def chroma_url(index_dir: Path) -> Iterator[str]:
             return False
 
     try:
-        wait_until(answers, 60, "the Chroma server")
+        wait_until(answers, "the Chroma server answers", 60)
         yield url
     finally:
         process.terminate()
         process.wait()
 
 
-def test_server_gives_what_the_embedded_store_gives(chroma_url: str, index_dir: Path, manifest: Manifest) -> None:
+def test_server_gives_what_the_embedded_store_gives(chroma_url: str, index_dir: Path) -> None:
     """With CHROMA_URL the answers are the same."""
     question = WordEncoder().embed(["unused days of holiday"])[0]
-    store = VectorStore.open(index_dir, manifest)
-    server = ChromaServer.connect(chroma_url, manifest)
+    store = VectorStore.open(index_dir, len(CHUNKS))
+    server = ChromaServer.connect(chroma_url, len(CHUNKS))
     for filters in (Filters(), Filters(("server.md",))):
         here, there = store.search(question, 3, filters), server.search(question, 3, filters)
         assert [hit.chunk_id for hit in here] == [hit.chunk_id for hit in there]
@@ -56,16 +55,16 @@ def test_server_gives_what_the_embedded_store_gives(chroma_url: str, index_dir: 
     store.close()
 
 
-def test_server_with_another_index_is_refused(chroma_url: str, manifest: Manifest) -> None:
+def test_server_with_another_index_is_refused(chroma_url: str) -> None:
     """A server that holds another build does not go with these texts."""
     with pytest.raises(IndexCorrupt, match="the manifest says 5"):
-        ChromaServer.connect(chroma_url, replace(manifest, chunks=5))
+        ChromaServer.connect(chroma_url, 5)
 
 
-def test_server_that_is_not_there_is_a_503_that_says_so(manifest: Manifest) -> None:
+def test_server_that_is_not_there_is_a_503_that_says_so() -> None:
     """The person learns which variable to look at."""
     with pytest.raises(ServiceUnavailable, match="CHROMA_URL"):
-        ChromaServer.connect(f"http://127.0.0.1:{free_port()}", manifest)
+        ChromaServer.connect(f"http://127.0.0.1:{free_port()}", len(CHUNKS))
 
 
 def test_environment_does_not_reach_chroma(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,5 +73,5 @@ def test_environment_does_not_reach_chroma(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MIGRATIONS", "validate")
     monkeypatch.setenv("PERSIST_DIRECTORY", str(tmp_path / "elsewhere"))
-    create_vector_store(tmp_path / "store", ["a#0"], ["a"], np.eye(1, 8, dtype=np.float32))
+    create_vectors(tmp_path, ["a#0"], ["a"], np.eye(1, 8, dtype=np.float32))
     assert not (tmp_path / "elsewhere").exists()

@@ -11,7 +11,7 @@ from src.app_factory import create_app
 from src.config import Config
 from tests.conftest import ROOT, Server
 
-PAGES = {"/", "/assets/{version}/{name}", "/suggestions", "/memory", "/docs"}
+PAGES = {"/", "/assets/{version}/{name}", "/suggestions", "/memory", "/docs", "/docs/{version}/{name}"}
 
 
 def described() -> set[tuple[str, str]]:

@@ -1,15 +1,14 @@
-"""`POST /chat`: one question, one answer, whole or as server-sent events."""
+"""`POST /chat` and the OpenAI-compatible `/v1`: one question, one answer, whole or as server-sent events."""
 
-from contextlib import ExitStack
+import time
+from functools import partial
 
-from flask import Blueprint, g, jsonify, request
+from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from src.records import Done
-from src.web.admission import admit_chat
-from src.web.answering import answer_events
-from src.web.client_connection import ClientConnection
-from src.web.event_stream import answer_frames, stream_response
+from src.web.chat_run import answer_chat
+from src.web.event_stream import answer_frames
+from src.web.openai_format import completion_frames, completion_json, models_json, parse_completion_request
 from src.web.request_parsing import parse_chat_request
 from src.web.responses import answer_json
 from src.web.services import get_services
@@ -20,21 +19,22 @@ chat_routes = Blueprint("chat", __name__)
 @chat_routes.post("/chat")
 def chat() -> ResponseReturnValue:
     """Answer a question from the documents."""
-    chat_request = parse_chat_request(request)
-    services = get_services()
-    with ExitStack() as stack:
-        mode = admit_chat(services, stack)
-        events = answer_events(
-            services,
-            chat_request.message,
-            chat_request.history,
-            mode,
-            top_k=chat_request.top_k,
-            filters=chat_request.filters,
-            reader=ClientConnection.of(request) if chat_request.stream else None,
-        )
-        stack.callback(events.close)
-        if chat_request.stream:
-            return stream_response(events, stack.pop_all(), answer_frames)
-        done = next(event for event in events if isinstance(event, Done))
-        return jsonify(answer_json(done.answer, g.request_id))
+    return answer_chat(parse_chat_request(request), answer_json, answer_frames)
+
+
+@chat_routes.post("/v1/chat/completions")
+def complete() -> ResponseReturnValue:
+    """Answer the last user message from the documents, in OpenAI's format."""
+    completion = parse_completion_request(request)
+    model, created = get_services().config.app_name, int(time.time())
+    return answer_chat(
+        completion,
+        partial(completion_json, model=model, created=created),
+        partial(completion_frames, model=model, created=created),
+    )
+
+
+@chat_routes.get("/v1/models")
+def list_models() -> ResponseReturnValue:
+    """List the models that an OpenAI-compatible client can pick."""
+    return jsonify(models_json(get_services().config.app_name))

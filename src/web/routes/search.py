@@ -4,7 +4,7 @@ from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from src.records import MemoryMode
-from src.web.admission import admit
+from src.web.chat_run import admitted
 from src.web.request_parsing import SearchRequest, parse_search_arguments, parse_search_body
 from src.web.responses import sources_json
 from src.web.services import get_services
@@ -26,14 +26,14 @@ def search_by_arguments() -> ResponseReturnValue:
 
 def _search(search: SearchRequest) -> ResponseReturnValue:
     services = get_services()
-    mode = admit(services)
-    retrieval = services.get_retriever().search(
-        search.query,
-        limit=search.limit,
-        offset=search.offset,
-        filters=search.filters,
-        kind="lexical" if mode is MemoryMode.DEGRADED else "hybrid",
-    )
+    with admitted(services) as mode:
+        retrieval = services.get_index().search(
+            search.query,
+            limit=search.limit,
+            offset=search.offset,
+            filters=search.filters,
+            kind="lexical" if mode is MemoryMode.DEGRADED else "hybrid",
+        )
     return jsonify(
         query=search.query,
         results=sources_json(retrieval, search.offset),

@@ -1,23 +1,23 @@
-"""`GET /health`, `GET /ready` and `GET /openapi.json`: cheap, and never behind a load or a chat."""
+"""The state of the server: `/health`, `/ready`, `/memory/…`, `/metrics`. None of them waits for a load or a chat."""
 
-import json
-from functools import lru_cache
-from pathlib import Path
-
-from flask import Blueprint, Response, current_app, jsonify
+from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from src import __version__
 from src.errors import ArtifactError
 from src.records import MemoryMode
+from src.web.access import admin_only, public
+from src.web.memory_report import report_as_text, report_json, stats_json
+from src.web.metrics import write_metrics
 from src.web.services import Services, get_services
 
 status_routes = Blueprint("status", __name__)
 
 
 @status_routes.get("/health")
+@public
 def health() -> ResponseReturnValue:
-    """Tell that the process lives, and how much memory it is charged."""
+    """Say that the process lives, and how much memory it is charged."""
     memory = get_services().memory
     reading = memory.read()
     return jsonify(
@@ -31,15 +31,18 @@ def health() -> ResponseReturnValue:
 
 
 @status_routes.get("/ready")
+@public
 def ready() -> ResponseReturnValue:
-    """Tell which services are loaded, without loading any."""
+    """Say which services are loaded, and in words which one loads now, without loading any."""
     services = get_services()
     phase = services.readiness.phase
     index, error = _index(services)
+    missing = next((state.words for state in services.states() if not state.is_loaded), None)
     return jsonify(
         ready=phase == "ready",
         phase=phase,
         loaded=services.loaded(),
+        loading=missing if phase == "loading" else None,
         index=index,
         error=error or services.readiness.error,
     )
@@ -51,26 +54,49 @@ def _index(services: Services) -> tuple[dict[str, object] | None, str | None]:
     except ArtifactError as exc:
         return None, str(exc)
     return {
-        "documents": manifest.documents,
-        "chunks": manifest.chunks,
-        "model": manifest.model_name,
+        "documents": len(manifest.spec.document_hashes),
+        "chunks": manifest.results.chunks,
+        "model": manifest.spec.model_name,
         "fingerprint": manifest.fingerprint,
     }, None
 
 
-@status_routes.get("/openapi.json")
-def openapi() -> ResponseReturnValue:
-    """Serve the description of this API."""
-    return Response(get_openapi_json(), mimetype="application/json")
+@status_routes.get("/memory/stats")
+@public
+def memory_stats() -> ResponseReturnValue:
+    """Give the measures of now: charge, mode, processes, caches, counts."""
+    return jsonify(stats_json(get_services()))
 
 
-@lru_cache(maxsize=1)
-def get_openapi_json() -> bytes:
-    """Return the description as JSON, read once."""
-    # Imported here: a bare server that is never asked for this page does not pay for a YAML parser.
-    import yaml
+@status_routes.get("/memory/report")
+@public
+def memory_report() -> ResponseReturnValue:
+    """Give the measures and their history; as text for a caller that prefers text to JSON."""
+    report = report_json(get_services())
+    if request.accept_mimetypes.best_match(["application/json", "text/plain"]) == "text/plain":
+        return Response(report_as_text(report), mimetype="text/plain")
+    return jsonify(report)
 
-    text = (Path(current_app.root_path) / "web" / "openapi.yaml").read_text(encoding="utf-8")
-    # libyaml's parser takes 50 ms for it, the one in Python 380 ms, which is 4 s of a tenth of a CPU.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return json.dumps(yaml.load(text, Loader=loader), ensure_ascii=False).encode()  # noqa: S506
+
+@status_routes.post("/memory/optimize")
+@admin_only
+def optimize_memory() -> ResponseReturnValue:
+    """Drop the caches and give free memory back to the system."""
+    services = get_services()
+    before_mb = services.memory.read(is_fresh=True).charged_mb
+    services.drop_caches()
+    given_back_mb = services.memory.trim()
+    after_mb = services.memory.read(is_fresh=True).charged_mb
+    return jsonify(
+        charged_before_mb=round(before_mb, 1),
+        charged_after_mb=round(after_mb, 1),
+        given_back_mb=round(given_back_mb, 1),
+    )
+
+
+@status_routes.get("/metrics")
+@public
+def metrics() -> ResponseReturnValue:
+    """Give the gauges and counters in Prometheus' text format."""
+    body, content_type = write_metrics(get_services())
+    return Response(body, content_type=content_type)

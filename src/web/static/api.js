@@ -1,6 +1,6 @@
 // Talks to the server: the key, what can go wrong in words, and the event stream of an answer.
 
-const KEY = "rag512.key";
+const KEY = "rag.key";
 const BUSY = new Set([429, 502, 503, 504]);
 const DEFAULT_WAIT_S = 5;
 const LONGEST_WAIT_S = 3600;
@@ -21,8 +21,12 @@ export function keepKey(key) {
   sessionStorage.setItem(KEY, key);
 }
 
+export function keptKey() {
+  return sessionStorage.getItem(KEY);
+}
+
 export async function request(path, options = {}) {
-  const key = sessionStorage.getItem(KEY);
+  const key = keptKey();
   const headers = { Accept: "application/json", ...options.headers };
   if (key) headers.Authorization = `Bearer ${key}`;
   let response;

@@ -4,7 +4,7 @@ import { asPlainText, showRemarks, showText, sourcesList } from "./answer.js";
 import { askStreaming, getJson, keepKey, Problem } from "./api.js";
 import { clean, historyOf, loadExchanges, saveExchanges } from "./conversation.js";
 import { byId, copyText, el } from "./dom.js";
-import { openSource } from "./reader.js";
+import { openSource } from "./source_panel.js";
 import { Readiness } from "./readiness.js";
 
 const MAX_WAITS = 10;
@@ -117,7 +117,7 @@ async function readAnswer(view, signal) {
   }
 }
 
-// Counts down in sight; a screen reader is told once.
+// Counts down on the page; a screen reader says it once.
 async function waitOut(view, problem, signal) {
   if (problem.code === "warming_up") readiness.watch();
   const end = Date.now() + problem.waitS * 1000;

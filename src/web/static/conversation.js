@@ -1,6 +1,6 @@
 // Keeps the conversation in this browser tab, and gives it to the server in the bounds of the API.
 
-const STORE = "rag512.conversation";
+const STORE = "rag.conversation";
 const MAX_TURNS = 50;
 const MAX_CHARS = 8000;
 // The body may have 256 KiB; the question and the JSON around the turns need some of it.

@@ -1,13 +1,10 @@
-// Copies curl lines.
+// Starts Swagger UI on the API's description. A key that this tab keeps for the chat is used here, too.
 
-import { copyText } from "./dom.js";
+import { keptKey } from "./api.js";
 
-for (const button of document.querySelectorAll("button.copy")) {
-  button.hidden = false;
-  const label = button.firstChild;
-  button.addEventListener("click", async () => {
-    await copyText(button.parentElement.querySelector("code").textContent);
-    label.data = "Copied";
-    setTimeout(() => (label.data = "Copy"), 2000);
-  });
-}
+const ui = window.SwaggerUIBundle({
+  url: "/openapi.json",
+  dom_id: "#swagger-ui",
+  defaultModelsExpandDepth: -1,
+  onComplete: () => keptKey() && ui.preauthorizeApiKey("key", keptKey()),
+});

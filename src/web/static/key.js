@@ -1,6 +1,6 @@
 // A page of documents that wants a key: asks for it once, then fetches the same page with it.
 
-import { keepKey, request } from "./api.js";
+import { keepKey, keptKey, request } from "./api.js";
 import { byId } from "./dom.js";
 
 async function open() {
@@ -23,4 +23,4 @@ byId("key-form").addEventListener("submit", async (event) => {
   }
 });
 
-if (sessionStorage.getItem("rag512.key")) open().catch(() => {});
+if (keptKey()) open().catch(() => {});

@@ -106,7 +106,7 @@ function fill(id, children) {
 function showTables({ processes, steps, caches, counts, mode_history }) {
   fill("processes", processes.map((process) => row(process.role, process.pid, fixed(sizeOf(process)), process.threads)));
   fill("loaded", steps.map((step) => row(step.step.replaceAll("_", " "), fixed(step.after_mb - step.before_mb - step.given_back_mb), fixed(step.seconds, 2))));
-  fill("caches", Object.entries(caches).map(([name, cache]) => row(name, cache.hits, cache.misses, cache.entries, fixed(cache.megabytes))));
+  fill("caches", Object.entries(caches).map(([name, cache]) => row(name, cache.hits, cache.misses, cache.entries)));
   fill("counts", Object.entries(counts).flatMap(([name, number]) => [el("dt", {}, name.replaceAll("_", " ")), el("dd", {}, `${number}`)]));
   const changes = mode_history.slice(-20).reverse();
   fill("history", changes.map(({ at, before, after, percent }) => el("li", {}, `${clock(at)}: ${before} to ${after} at ${fixed(percent, 0)} %`)));

@@ -4,13 +4,6 @@ import { getJson } from "./api.js";
 
 const POLL_MS = 1000;
 const LONGEST_POLL_MS = 10000;
-const WORDS = {
-  passage_store: "the texts",
-  lexical_index: "the word index",
-  embedding_service: "the embedding model",
-  vector_store: "the vectors",
-  rag_pipeline: "the answering",
-};
 
 export class Readiness {
   // show(words, phase) is called whenever there is something to tell.
@@ -61,12 +54,11 @@ export class Readiness {
   }
 }
 
-function describe({ phase, loaded, index, error }) {
+function describe({ phase, loading, index, error }) {
   if (phase === "failed") return error;
   if (phase === "ready") return index ? `Ready: ${count(index.documents, "document")}, ${count(index.chunks, "passage")}.` : "";
   if (phase === "cold") return "";
-  const next = Object.keys(loaded).find((name) => !loaded[name]);
-  return `The service is waking up${next ? `: loading ${WORDS[next] ?? next}` : ""} …`;
+  return `The service is waking up${loading ? `: loading the ${loading}` : ""} …`;
 }
 
 function count(number, word) {

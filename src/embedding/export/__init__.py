@@ -1,0 +1,1 @@
+"""Exports a sentence-transformers model to the files of `data/model`; needs requirements-export.txt."""

@@ -1,0 +1,41 @@
+"""Word documents: mammoth makes HTML of their structure, which becomes Markdown; tables stay tables."""
+
+import io
+import zipfile
+
+from src.ingestion.parsers.archive import BROKEN_FILE_ERRORS, check_archive, not_readable
+from src.ingestion.parsers.html import parse_html
+from src.ingestion.parsers.parsed import Parsed
+
+_STYLES = "p[style-name='Title'] => h1:fresh\np[style-name='Subtitle'] => p:fresh"
+
+
+def parse_docx(data: bytes) -> Parsed:
+    """Parse a Word document; its core title is the title where it has one.
+
+    Raises:
+        UnreadableDocument: encrypted, of the old binary format, broken, or far too large when unpacked.
+    """
+    import mammoth
+
+    check_archive(data, ".docx")
+    try:
+        title = _core_title(data)
+        html = mammoth.convert_to_html(io.BytesIO(data), style_map=_STYLES, convert_image=_no_image).value
+    except BROKEN_FILE_ERRORS as exc:
+        raise not_readable(".docx", exc) from exc
+    return Parsed(parse_html(html).text, title)
+
+
+def _no_image(_image: object) -> list[object]:
+    return []
+
+
+def _core_title(data: bytes) -> str:
+    from bs4 import BeautifulSoup
+
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if "docProps/core.xml" not in archive.namelist():
+            return ""
+        title = BeautifulSoup(archive.read("docProps/core.xml"), "xml").find("title")
+    return " ".join(title.get_text(" ").split()) if title else ""

@@ -1,0 +1,56 @@
+"""EPUB: the chapters in reading order, each as HTML."""
+
+import io
+import zipfile
+from pathlib import PurePosixPath
+from urllib.parse import unquote
+
+from src.errors import UnreadableDocument
+from src.ingestion.parsers.archive import BROKEN_FILE_ERRORS, check_archive, not_readable, read_part
+from src.ingestion.parsers.html import parse_html
+from src.ingestion.parsers.parsed import Parsed
+
+_CONTAINER = "META-INF/container.xml"
+_RIGHTS = "META-INF/rights.xml"
+_CHAPTER_TYPES = ("application/xhtml+xml", "text/html")
+
+
+def parse_epub(data: bytes) -> Parsed:
+    """Parse a book's chapters.
+
+    Raises:
+        UnreadableDocument: protected against copying, broken, or far too large when unpacked.
+    """
+    check_archive(data, ".epub")
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            if _RIGHTS in archive.namelist():
+                raise UnreadableDocument("it is protected against copying (DRM)")
+            title, chapters = _read_package(archive)
+            texts = [parse_html(read_part(archive, chapter)).text.strip() for chapter in chapters]
+    except UnreadableDocument:
+        raise
+    except BROKEN_FILE_ERRORS as exc:
+        raise not_readable(".epub", exc) from exc
+    return Parsed("\n\n".join(text for text in texts if text) + "\n", title)
+
+
+def _read_package(archive: zipfile.ZipFile) -> tuple[str, list[str]]:
+    """Return the book's title and the names of its chapters' files."""
+    from bs4 import BeautifulSoup
+
+    root = BeautifulSoup(archive.read(_CONTAINER), "xml").find("rootfile")
+    if root is None:
+        raise ValueError("its container names no package")
+    name = str(root["full-path"])
+    package = BeautifulSoup(archive.read(name), "xml")
+    items = {
+        str(item["id"]): str(item["href"])
+        for item in package.select("manifest > item")
+        if item.get("media-type") in _CHAPTER_TYPES and "nav" not in str(item.get("properties", "")).split()
+    }
+    spine = [str(item.get("idref")) for item in package.select("spine > itemref")]
+    folder = PurePosixPath(name).parent
+    title = package.find("title")
+    words = " ".join(title.get_text(" ").split()) if title else ""
+    return words, [str(folder / unquote(items[key])) for key in spine if key in items]

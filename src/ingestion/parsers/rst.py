@@ -1,0 +1,114 @@
+"""reStructuredText: docutils makes HTML of it; what only Sphinx knows keeps its words.
+
+Files that a document names are not included, and raw HTML is left out: a document is what its own file says.
+"""
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from src.ingestion.parsers.archive import BROKEN_FILE_ERRORS, not_readable
+from src.ingestion.parsers.html import parse_html
+from src.ingestion.parsers.parsed import Parsed, decode
+
+if TYPE_CHECKING:
+    from docutils import nodes
+
+_DIRECTIVE = re.compile(r"\.\. +(?:\|[^|\n]+\| +)?([A-Za-z][\w:+.-]*?)::(?=\s|\Z)")
+_ROLE = re.compile(r":([A-Za-z][\w:+.-]*):`|`:([A-Za-z][\w:+.-]*):")
+# Their arguments or their lines are not for people; what they hold is taken from elsewhere.
+_SILENT = frozenset({"toctree", "index", "highlight", "currentmodule", "module", "py:module", "literalinclude",
+                     "py:currentmodule", "automodule", "include", "default-domain", "tabularcolumns"})  # fmt: skip
+_CODE = frozenset({"code-block", "sourcecode", "prompt", "doctest", "testcode", "productionlist", "graphviz"})
+_VERSIONS = {"versionadded": "New in version", "versionchanged": "Changed in version",
+             "deprecated": "Deprecated since version"}  # fmt: skip
+_OPTIONS = re.compile(r"(?:\A|\n)\s*:[\w-]+:.*", re.DOTALL)
+_TARGET = re.compile(r"(?s)\A(.*?)\s*<[^<>]+>\Z")
+_SETTINGS: dict[str, Any] = {
+    "file_insertion_enabled": False,
+    "raw_enabled": False,
+    "report_level": 5,
+    "halt_level": 5,
+    "input_encoding": "unicode",
+    "_disable_config": True,
+    "initial_header_level": 2,
+    "math_output": "LaTeX",
+    "syntax_highlight": "none",
+}
+
+
+def parse_rst(data: bytes) -> Parsed:
+    """Parse a document.
+
+    Raises:
+        UnreadableDocument: docutils cannot parse it.
+    """
+    from docutils.core import publish_parts
+
+    text = decode(data)
+    _register_unknown(text)
+    try:
+        html = publish_parts(text, writer="html5", settings_overrides=_SETTINGS)["html_body"]
+    except BROKEN_FILE_ERRORS as exc:
+        raise not_readable(".rst", exc) from exc
+    # a note is an <aside> here, and an <aside> of a page is not its content
+    return parse_html(html.replace("<aside", "<div").replace("</aside>", "</div>"))
+
+
+def _register_unknown(text: str) -> None:
+    """Give docutils a directive or role for each name it does not know, so that nothing is dropped as an error."""
+    from docutils.parsers.rst import directives, roles
+    from docutils.parsers.rst.languages import en
+    from docutils.utils import new_document
+
+    document = new_document("")
+    document.settings.report_level = 5
+    for name in {match[1].lower() for match in _DIRECTIVE.finditer(text)}:
+        if name in _SILENT or name in _CODE or directives.directive(name, en, document)[0] is None:
+            directives.register_directive(name, _make_directive(name))
+    for name in {(match[1] or match[2]).lower() for match in _ROLE.finditer(text)}:
+        if roles.role(name, en, 0, document.reporter)[0] is None:
+            roles.register_local_role(name, _role_words)
+
+
+def _make_directive(name: str) -> type:
+    from docutils import nodes
+    from docutils.parsers.rst import Directive
+
+    class WordsOnly(Directive):  # type: ignore[misc]
+        """Keeps a directive's argument and content."""
+
+        optional_arguments = 1
+        final_argument_whitespace = True
+        has_content = True
+
+        def run(self) -> list[Any]:
+            if name in _SILENT:
+                return []
+            if name in _CODE:
+                code = "\n".join(self.content)
+                return [nodes.literal_block(code, code)]
+            box = nodes.container()
+            argument = " ".join(_OPTIONS.sub("", self.arguments[0]).split()) if self.arguments else ""
+            if argument:
+                if name in _VERSIONS:
+                    argument = f"{_VERSIONS[name]} {argument.replace(' ', ': ', 1)}"
+                inline, _ = self.state.inline_text(argument, self.lineno)
+                box += nodes.paragraph("", "", *inline)
+            self.state.nested_parse(self.content, self.content_offset, box, match_titles=1)
+            return [box]
+
+    return WordsOnly
+
+
+def _role_words(
+    _role: str, rawtext: str, text: str, *_rest: Any, **_options: Any
+) -> "tuple[list[nodes.Node], list[nodes.Node]]":
+    """Give what Sphinx would show: the title of `title <target>`, else the last name of `~package.name`."""
+    from docutils import nodes, utils
+
+    words = utils.unescape(text)
+    titled = _TARGET.match(words)
+    words = titled[1] if titled else words
+    if words.startswith("~"):
+        words = words.rpartition(".")[2].lstrip("~")
+    return [nodes.inline(rawtext, words.lstrip("!."))], []

@@ -1,1 +1,0 @@
-"""One file per format; each turns a file's bytes into Markdown or plain text."""

@@ -1,0 +1,48 @@
+"""The one table of memory thresholds, and the rule by which each of them is passed and left.
+
+The same rule moves the modes, refuses chats, and writes the alerts of the charge and of the address space.
+"""
+
+from collections.abc import Sequence
+
+from src.records import MemoryMode
+
+# Shares of the memory limit. At 512 MB the last leaves 25 MB: a worker without its services can still answer /health.
+CAUTIOUS_PERCENT = 78.0
+DEGRADED_PERCENT = 88.0
+EXHAUSTED_PERCENT = 95.0
+PRESSURE_PERCENT = (CAUTIOUS_PERCENT, DEGRADED_PERCENT, EXHAUSTED_PERCENT)
+HYSTERESIS_PERCENT = 5.0
+# Below this limit the model and the vectors are not loaded. Measured with library files that nobody else on the machine
+# has in memory: at 144 MB the default index serves in CAUTIOUS; at 112 MB the load itself takes 7 s and leads to
+# DEGRADED; at 96 MB chats get no answer within 15 s, because the kernel reads the libraries again and again.
+LEAST_MODEL_MB = 144.0
+# Address space costs nothing by itself. A worker has 0.9 GB of it, mostly for the stacks of its threads; growth tells.
+ADDRESS_SPACE_MB = (2048.0, 3072.0, 4096.0)
+HYSTERESIS_MB = 100.0
+
+# The levels of PRESSURE_PERCENT: how many of its thresholds are passed.
+NORMAL, CAUTIOUS, DEGRADED, EXHAUSTED = range(4)
+MODES = (MemoryMode.NORMAL, MemoryMode.CAUTIOUS, MemoryMode.DEGRADED, MemoryMode.DEGRADED)
+
+
+class Thresholds:
+    """Ascending thresholds of one measure; `level` says how many of them are passed.
+
+    Args:
+        hysteresis: a threshold is left only this much below it, so that a value that sways around it passes it once.
+    """
+
+    def __init__(self, thresholds: Sequence[float], hysteresis: float) -> None:
+        self.thresholds = tuple(thresholds)
+        self.level = 0
+        self._hysteresis = hysteresis
+
+    def move(self, value: float) -> range:
+        """Move the level to where this value puts it; the levels that are newly reached, none on the way down."""
+        before = self.level
+        self.level = sum(
+            value >= threshold - (self._hysteresis if before >= level else 0)
+            for level, threshold in enumerate(self.thresholds, start=1)
+        )
+        return range(before + 1, self.level + 1)

@@ -1,0 +1,128 @@
+"""Who may call a route and how often, and the headers that every response carries.
+
+A route asks for `API_KEY` and is counted by `RATE_LIMIT`. A view that is different says so with `@public` or
+`@admin_only` where it is declared.
+"""
+
+import hmac
+import re
+import uuid
+from collections.abc import Callable, Sequence
+from enum import Enum, auto
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from flask import Flask, Response, g, request
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from src.config import Config
+from src.errors import RequestError
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+_PLAIN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+class Access(Enum):
+    """Who may call a route."""
+
+    KEYED = auto()
+    ADMIN = auto()
+    PUBLIC = auto()
+
+
+def public(view: View) -> View:
+    """Let everybody call this route, as often as they like."""
+    view.access = Access.PUBLIC  # type: ignore[attr-defined]
+    return view
+
+
+def admin_only(view: View) -> View:
+    """Ask for `ADMIN_TOKEN` at this route; it is off where none is set."""
+    view.access = Access.ADMIN  # type: ignore[attr-defined]
+    return view
+
+
+def access_of(view: Callable[..., Any]) -> Access:
+    """Return what a view was declared with."""
+    access = getattr(view, "access", Access.KEYED)
+    assert isinstance(access, Access)
+    return access
+
+
+def register_access(app: Flask, config: Config) -> None:
+    """Install the checks before, and the headers after, every request."""
+    if config.trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=config.trusted_proxies)  # type: ignore[method-assign]
+    count_call = None if config.rate_limit == "off" else _rate_limiter(config)
+
+    @app.before_request
+    def check() -> None:
+        given = request.headers.get("X-Request-ID", "")
+        g.request_id = given if _PLAIN_ID.fullmatch(given) else uuid.uuid4().hex
+        if request.method == "OPTIONS" or request.endpoint is None:
+            return
+        access = access_of(app.view_functions[request.endpoint])
+        if access is Access.PUBLIC:
+            return
+        # Counted before the key is looked at, so that keys cannot be guessed any faster than that.
+        if count_call:
+            count_call(request.remote_addr or "")
+        _require_token(config, access)
+
+    @app.after_request
+    def add_headers(response: Response) -> Response:
+        response.headers["X-Request-ID"] = g.get("request_id", "")
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+        origin = request.headers.get("Origin", "")
+        if origin in config.cors_origins:
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type, X-Request-ID"
+            response.headers["Access-Control-Expose-Headers"] = "X-Request-ID, Retry-After"
+            response.vary.add("Origin")
+        return response
+
+
+def _require_token(config: Config, access: Access) -> None:
+    if access is Access.ADMIN and not config.admin_token:
+        message = "This is off. Set ADMIN_TOKEN on the server and send it as a bearer token."
+        raise RequestError(message, status=403, code="forbidden")
+    expected = (config.admin_token,) if access is Access.ADMIN else config.api_key
+    if expected and not _sends_one_of(expected):
+        message = "Send the key as 'Authorization: Bearer <key>'."
+        raise RequestError(message, status=401, code="unauthorized")
+
+
+def _sends_one_of(expected: Sequence[str]) -> bool:
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    # Every key is compared, each in constant time, so that the time tells nothing about them.
+    matches = [hmac.compare_digest(given.strip().encode(), key.encode()) for key in expected]
+    return scheme.lower() == "bearer" and any(matches)
+
+
+def _rate_limiter(config: Config) -> Callable[[str], None]:
+    get_limiter = lru_cache(maxsize=1)(lambda: _build_limiter(config))
+
+    def count_call(client: str) -> None:
+        limiter, limit = get_limiter()
+        if not limiter.hit(limit, client):
+            retry_after_s = limit.get_expiry()
+            message = f"More than {config.rate_limit} from your address. Wait and try again."
+            raise RequestError(message, status=429, code="rate_limited", retry_after_s=retry_after_s)
+
+    return count_call
+
+
+def _build_limiter(config: Config) -> tuple[Any, Any]:
+    from limits import parse
+    from limits.storage import storage_from_string
+    from limits.strategies import MovingWindowRateLimiter
+
+    return MovingWindowRateLimiter(storage_from_string(config.rate_limit_storage_uri)), parse(config.rate_limit)

@@ -1,0 +1,56 @@
+// Opens a source beside the answer (on a phone: over it), with the passage marked in its place in the document.
+
+import { request } from "./api.js";
+import { placeOf } from "./answer.js";
+import { byId } from "./dom.js";
+
+const WIDE = matchMedia("(min-width: 62rem)");
+const dialog = byId("source-panel");
+let opener = null;
+let loading = null;
+
+export async function openSource(source, url, button) {
+  opener = button;
+  loading?.abort();
+  const { signal } = (loading = new AbortController());
+  byId("source-title").textContent = source.title;
+  byId("source-place").textContent = placeOf({ ...source, title: source.document });
+  byId("source-link").href = url;
+  byId("source-text").textContent = "Opening the document …";
+  if (!dialog.open) WIDE.matches ? dialog.show() : dialog.showModal();
+  document.body.classList.add("reading");
+  byId("source-close").focus();
+  try {
+    const response = await request(url, { signal, headers: { Accept: "text/html" } });
+    showDocument(await response.text());
+  } catch (problem) {
+    if (problem.name !== "AbortError") byId("source-text").textContent = `${problem.message} Close this and press the number again.`;
+  }
+}
+
+// The document's page is the server's own, with everything in it escaped; only its article is taken.
+function showDocument(html) {
+  const page = new DOMParser().parseFromString(html, "text/html");
+  const article = page.getElementById("document");
+  for (const element of article.querySelectorAll("[id]")) if (element.id !== "marked") element.removeAttribute("id");
+  article.removeAttribute("id");
+  byId("source-text").replaceChildren(document.adoptNode(article));
+  const mark = byId("marked");
+  if (!mark) return;
+  const area = byId("source-text");
+  area.scrollTop += mark.getBoundingClientRect().top - area.getBoundingClientRect().top - area.clientHeight / 4;
+}
+
+function close() {
+  loading?.abort();
+  dialog.close();
+}
+
+dialog.addEventListener("close", () => {
+  document.body.classList.remove("reading");
+  opener?.focus();
+});
+byId("source-close").addEventListener("click", close);
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && dialog.open) close();
+});

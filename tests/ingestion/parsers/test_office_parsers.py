@@ -1,0 +1,184 @@
+"""Slides, sheets, books and mail: each gives what a person sees in it, in sentences that can stand alone."""
+
+import datetime
+import io
+import zipfile
+from collections.abc import Callable
+from email.message import EmailMessage
+
+import openpyxl
+import pptx
+import pytest
+
+from src.errors import UnreadableDocument
+from src.ingestion.parsers.email import parse_eml, parse_msg
+from src.ingestion.parsers.epub import parse_epub
+from src.ingestion.parsers.parsed import Parsed
+from src.ingestion.parsers.pptx import parse_pptx
+from src.ingestion.parsers.tables import parse_csv, parse_xlsx, render_rows
+
+OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 512
+
+
+def make_xlsx(**sheets: list[list[object]]) -> bytes:
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+    file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()
+
+
+def make_epub(*chapters: str, **extra: str) -> bytes:
+    manifest = "".join(
+        f'<item id="c{n}" href="c%20{n}.xhtml" media-type="application/xhtml+xml"/>' for n in range(len(chapters))
+    )
+    spine = "".join(f'<itemref idref="c{n}"/>' for n in reversed(range(len(chapters))))
+    parts = {
+        "META-INF/container.xml": '<container><rootfiles><rootfile full-path="book/p.opf"/></rootfiles></container>',
+        "book/p.opf": f"<package><metadata><title>Manual</title></metadata><manifest>{manifest}</manifest>"
+        f"<spine>{spine}</spine></package>",
+        **{f"book/c {n}.xhtml": text for n, text in enumerate(chapters)},
+        **extra,
+    }
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, text in parts.items():
+            archive.writestr(name, text)
+    return file.getvalue()
+
+
+def make_pptx() -> bytes:
+    show = pptx.Presentation()
+    first = show.slides.add_slide(show.slide_layouts[1])
+    first.shapes.title.text = "Leave"
+    first.placeholders[1].text = "25 days\nAsk your manager"
+    first.notes_slide.notes_text_frame.text = "Mention the deadline."
+    second = show.slides.add_slide(show.slide_layouts[5])
+    second.shapes.title.text = "Limits"
+    size = [pptx.util.Inches(1)] * 4
+    table = second.shapes.add_table(2, 2, *size).table
+    for place, text in {(0, 0): "City", (0, 1): "Limit", (1, 0): "Oslo", (1, 1): "60"}.items():
+        table.cell(*place).text = text
+    file = io.BytesIO()
+    show.save(file)
+    return file.getvalue()
+
+
+def test_row_names_its_columns() -> None:
+    """A row is quoted without its header, far from it in a long table."""
+    rows = [["City", "Limit"], ["Oslo", "60"], ["Rome\nand Milan", ""]]
+    assert render_rows(rows) == "- City: Oslo; Limit: 60\n- City: Rome and Milan"
+
+
+def test_tables_of_a_sheet_are_told_apart() -> None:
+    """A blank row ends a table, a row of one cell above one is its caption, a first row of figures is no header."""
+    rows = [["Fees", ""], ["City", "Fee"], ["Oslo", "6"], ["", ""], ["Total revenue", "$500,000"], ["Profit", "$20"]]
+    assert render_rows(rows) == "Fees\n\n- City: Oslo; Fee: 6\n\n- Total revenue: $500,000\n- Profit: $20"
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_csv_is_read_with_its_delimiter(delimiter: str) -> None:
+    """Excel writes what the country uses."""
+    rows = [["City", "Limit", "Note"], ["Oslo", "60", "a b"], ["Rome", "55", "c"]]
+    data = "\r\n".join(delimiter.join(row) for row in rows).encode()
+    assert parse_csv(data).text == "- City: Oslo; Limit: 60; Note: a b\n- City: Rome; Limit: 55; Note: c\n"
+
+
+def test_csv_with_a_cell_that_never_ends_is_refused() -> None:
+    """Python's csv module gives up on a cell over 131,072 characters."""
+    with pytest.raises(UnreadableDocument, match="larger than field limit"):
+        parse_csv(b'a,b\n"' + b"x," * 100_000)
+
+
+def test_xlsx_gives_a_heading_for_each_sheet_and_values_as_seen() -> None:
+    """Whole numbers have no point, dates no midnight; a sheet without cells is not there."""
+    data = make_xlsx(Fees=[["City", "Fee", "From"], ["Oslo", 6.0, datetime.datetime(2024, 3, 1)]], Empty=[])
+    assert parse_xlsx(data).text == "## Fees\n\n- City: Oslo; Fee: 6; From: 2024-03-01\n"
+
+
+def test_pptx_gives_slides_as_pages_with_lists_tables_and_notes() -> None:
+    """A citation can name the slide."""
+    parsed = parse_pptx(make_pptx())
+    first, second = (parsed.text[start:] for start in parsed.page_starts)
+    assert first.startswith("## Leave\n\n- 25 days\n- Ask your manager\n\nMention the deadline.\n\n")
+    assert second == "## Limits\n\n- City: Oslo; Limit: 60"
+
+
+def test_epub_gives_its_chapters_in_reading_order() -> None:
+    """The spine decides, not the names."""
+    parsed = parse_epub(make_epub("<h1>Two</h1>", "<h1>One</h1><p>Text.</p>"))
+    assert (parsed.title, parsed.text) == ("Manual", "# One\n\nText.\n\n# Two\n")
+
+
+def test_protected_epub_is_refused() -> None:
+    """Its chapters are noise."""
+    with pytest.raises(UnreadableDocument, match="DRM"):
+        parse_epub(make_epub("<p>x</p>", **{"META-INF/rights.xml": "<rights/>"}))
+
+
+def test_mail_says_who_wrote_to_whom_and_names_attachments() -> None:
+    """The plain text is taken where a message has both."""
+    message = EmailMessage()
+    message["Subject"], message["From"], message["To"] = "Café", "Ann <ann@a.example>", "bob@b.example"
+    message["Date"] = "Fri, 16 Dec 2022 17:04:16 -0500"
+    message.set_content("Hello Bob.\n")
+    message.add_alternative("<p>Hello <b>Bob</b>.</p>", subtype="html")
+    message.add_attachment(b"x", maintype="application", subtype="pdf", filename="plan.pdf")
+    parsed = parse_eml(message.as_bytes())
+    assert parsed.title == "Café"
+    assert parsed.text == (
+        "Café\n\nE-mail from Ann <ann@a.example> to bob@b.example, Fri, 16 Dec 2022 17:04:16 -0500.\n\n"
+        "Hello Bob.\n\nAttachments: plan.pdf.\n"
+    )
+
+
+def test_mail_with_html_only_is_read_as_text() -> None:
+    """Tables that place things are not tables."""
+    html = "<table><tr><td><table><tr><td>Hello</td></tr><tr><td>Bob.</td></tr></table></td></tr></table>"
+    message = f"Subject: Hi\nContent-Type: text/html; charset=utf-8\n\n{html}"
+    assert "Hello\n\nBob." in parse_eml(message.encode()).text
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_mail_saved_as_utf16_is_read(encoding: str) -> None:
+    """Some programs save a message as they save a text."""
+    assert parse_eml("Subject: Hi\nFrom: a@b.example\n\nText.\n".encode(encoding)).title == "Hi"
+
+
+def test_encrypted_mail_is_refused() -> None:
+    """What can be read of it is noise."""
+    with pytest.raises(UnreadableDocument, match="encrypted"):
+        parse_eml(b"Subject: x\nContent-Type: application/pkcs7-mime; smime-type=enveloped-data\n\nMIAG\n")
+
+
+@pytest.mark.parametrize(("parse", "suffix"), [(parse_xlsx, ".xlsx"), (parse_pptx, ".pptx"), (parse_epub, ".epub")])
+@pytest.mark.parametrize("data", [b"PK\x03\x04", b"nothing like it", make_epub()[:200]])
+def test_broken_archive_is_refused(parse: Callable[[bytes], Parsed], suffix: str, data: bytes) -> None:
+    """Half an archive is not a document."""
+    with pytest.raises(UnreadableDocument, match=rf"not a readable \{suffix}"):
+        parse(data)
+
+
+@pytest.mark.parametrize("parse", [parse_xlsx, parse_pptx])
+def test_archive_of_another_format_is_refused(parse: Callable[[bytes], Parsed]) -> None:
+    """A renamed file is found out."""
+    with pytest.raises(UnreadableDocument, match="not a readable"):
+        parse(make_epub("<p>x</p>"))
+
+
+@pytest.mark.parametrize("parse", [parse_xlsx, parse_pptx])
+def test_encrypted_office_file_is_refused_with_what_to_do(parse: Callable[[bytes], Parsed]) -> None:
+    """Office wraps an encrypted file into the container of the old format."""
+    with pytest.raises(UnreadableDocument, match="encrypted or of the old"):
+        parse(OLD_OFFICE)
+
+
+@pytest.mark.parametrize("data", [b"", b"nothing like it", OLD_OFFICE])
+def test_broken_outlook_message_is_refused(data: bytes) -> None:
+    """Half a message is none."""
+    with pytest.raises(UnreadableDocument, match=r"not a readable \.msg"):
+        parse_msg(data)

@@ -1,0 +1,210 @@
+"""The master's half by itself: gunicorn's arbiter is played, the pipe is real."""
+
+import os
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from src.memory.handover import Birth, Handover, NoteKind
+
+
+class Master:
+    """Changes the number of workers and forks as gunicorn's arbiter does, and calls the hooks where it does."""
+
+    def __init__(self, handover: Handover, workers: int) -> None:
+        self.handover = handover
+        self.WORKERS: dict[int, Any] = {}
+        self.births: dict[int, Birth] = {}
+        self._number = workers
+        self._fork()
+
+    @property
+    def num_workers(self) -> int:
+        return self._number
+
+    @num_workers.setter
+    def num_workers(self, number: int) -> None:
+        old, self._number = self._number, number
+        self.handover.nworkers_changed(self, number, old)
+
+    def ttin(self) -> None:
+        self.num_workers += 1
+        self._fork()
+
+    def ttou(self) -> int:
+        """Stop the oldest; its pid."""
+        self.num_workers -= 1
+        if len(self.WORKERS) <= self.num_workers:
+            return 0
+        oldest = min(self.WORKERS.values(), key=lambda worker: worker.age)
+        self.exit(oldest.pid)
+        return int(oldest.pid)
+
+    def exit(self, *pids: int) -> None:
+        for pid in pids:
+            self.handover.child_exit(self, self.WORKERS.pop(pid))
+        self._fork()
+
+    def _fork(self) -> None:
+        while len(self.WORKERS) < self.num_workers:
+            pid = len(self.births) + 1
+            worker = SimpleNamespace(pid=None, age=pid)
+            self.handover.pre_fork(self, worker)
+            worker.pid = pid
+            self.WORKERS[pid], self.births[pid] = worker, self.handover.birth
+
+
+@pytest.fixture
+def handover() -> Iterator[Handover]:
+    handover = Handover()
+    handover.open(SimpleNamespace(spawn_worker=None))
+    yield handover
+    os.close(handover._read_end)
+    os.close(handover._write_end)
+
+
+def note(
+    handover: Handover, monkeypatch: pytest.MonkeyPatch, pid: int, kind: NoteKind, *, is_for_memory: bool = False
+) -> None:
+    """Write a note as the worker with this pid."""
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: pid)
+        handover.send(kind, is_for_memory=is_for_memory)
+
+
+def test_elder_that_asked_is_followed_by_its_successor(handover: Handover, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two workers the younger asks: it goes, though gunicorn would stop the oldest."""
+    master = Master(handover, 2)
+    note(handover, monkeypatch, 2, "ask")
+    master.ttin()
+    note(handover, monkeypatch, 3, "ready")
+    assert master.ttou() == 2
+    assert master.births == {1: Birth.FIRST, 2: Birth.FIRST, 3: Birth.SUCCESSOR}
+    assert (sorted(master.WORKERS), master.num_workers) == ([1, 3], 2)
+
+
+def test_second_ask_waits_until_the_hand_over_is_done(handover: Handover, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One successor at a time, or memory would be full of them; whoever asks later than that is served."""
+    master = Master(handover, 2)
+    note(handover, monkeypatch, 1, "ask")
+    master.ttin()
+    note(handover, monkeypatch, 2, "ask")
+    master.ttin()
+    assert sorted(master.WORKERS) == [1, 2, 3]
+    note(handover, monkeypatch, 3, "ready")
+    assert master.ttou() == 1
+    note(handover, monkeypatch, 2, "ask")
+    master.ttin()
+    assert master.births[4] is Birth.SUCCESSOR
+
+
+def test_ask_of_a_dead_worker_and_an_operator_s_signal_begin_no_hand_over(
+    handover: Handover, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More and fewer workers on purpose: they stay as many as was asked for, the oldest goes."""
+    master = Master(handover, 1)
+    note(handover, monkeypatch, 99, "ask")
+    master.ttin()
+    assert (master.births[2], master.num_workers) == (Birth.FIRST, 2)
+    assert master.ttou() == 1
+    assert (sorted(master.WORKERS), master.num_workers) == ([2], 1)
+
+
+def test_operator_s_signal_during_a_hand_over_stops_the_oldest(
+    handover: Handover, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a ready note chooses the elder; its successor then takes nobody's place."""
+    master = Master(handover, 2)
+    note(handover, monkeypatch, 2, "ask")
+    master.ttin()
+    assert master.ttou() == 1
+    assert (sorted(master.WORKERS), master.num_workers) == ([2, 3], 2)
+
+
+def test_successor_that_dies_ends_the_hand_over(handover: Handover, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The elder stays the only one, and may ask again."""
+    master = Master(handover, 1)
+    for successor in (2, 3):
+        note(handover, monkeypatch, 1, "ask")
+        master.ttin()
+        assert master.births[successor] is Birth.SUCCESSOR
+        master.exit(successor)
+        assert (sorted(master.WORKERS), master.num_workers) == ([1], 1)
+
+
+def test_elder_that_dies_leaves_its_successor_alone(handover: Handover, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With another worker beside them, the ready note must not cost that one its life."""
+    master = Master(handover, 2)
+    note(handover, monkeypatch, 1, "ask")
+    master.ttin()
+    master.exit(1)
+    note(handover, monkeypatch, 3, "ready")
+    assert master.ttou() == 0
+    assert (sorted(master.WORKERS), master.num_workers) == ([2, 3], 2)
+
+
+def test_worker_that_is_no_part_of_the_hand_over_dies_without_ending_it(
+    handover: Handover, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is followed by another first worker; the successor stays the successor."""
+    master = Master(handover, 2)
+    note(handover, monkeypatch, 1, "ask")
+    master.ttin()
+    master.exit(2)
+    assert (master.births[4], master.num_workers) == (Birth.FIRST, 3)
+    note(handover, monkeypatch, 3, "ready")
+    assert master.ttou() == 1
+    assert sorted(master.WORKERS) == [3, 4]
+
+
+def test_each_worker_that_leaves_first_has_an_heir(handover: Handover, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two may leave in one moment; who follows a worker that died is no heir."""
+    master = Master(handover, 3)
+    note(handover, monkeypatch, 1, "leave")
+    note(handover, monkeypatch, 2, "leave")
+    master.exit(1, 2)
+    master.exit(3)
+    assert [master.births[pid] for pid in (4, 5, 6)] == [Birth.HEIR, Birth.HEIR, Birth.FIRST]
+
+
+def test_worker_that_leaves_during_a_hand_over_has_an_heir(handover: Handover, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its note is in the pipe with the other's, and each is read for what it says."""
+    master = Master(handover, 2)
+    note(handover, monkeypatch, 1, "leave")
+    note(handover, monkeypatch, 2, "ask")
+    master.ttin()
+    master.exit(1)
+    assert (master.births[3], master.births[4]) == (Birth.SUCCESSOR, Birth.HEIR)
+    note(handover, monkeypatch, 3, "ready")
+    assert master.ttou() == 2
+
+
+def test_elder_that_leaves_while_its_successor_loads_has_no_heir_besides(
+    handover: Handover, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its successor follows it; the next worker is forked only when one has died."""
+    master = Master(handover, 1)
+    note(handover, monkeypatch, 1, "ask")
+    master.ttin()
+    note(handover, monkeypatch, 1, "leave")
+    master.exit(1)
+    assert (sorted(master.WORKERS), master.num_workers) == ([2], 1)
+    master.exit(2)
+    assert master.births[3] is Birth.FIRST
+
+
+def test_replacements_for_memory_are_counted_while_they_follow_one_another(
+    handover: Handover, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The streak ends with the first worker that is replaced for its chats."""
+    master = Master(handover, 1)
+    streaks = []
+    for pid, kind, is_for_memory in ((1, "leave", True), (2, "leave", True), (3, "leave", False), (4, "leave", True)):
+        note(handover, monkeypatch, pid, kind, is_for_memory=is_for_memory)  # type: ignore[arg-type]
+        master.exit(pid)
+        streaks.append(handover.memory_streak)
+    note(handover, monkeypatch, 5, "ask", is_for_memory=True)
+    master.ttin()
+    assert [*streaks, handover.memory_streak] == [1, 2, 0, 1, 2]

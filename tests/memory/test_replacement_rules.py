@@ -1,0 +1,229 @@
+"""When a worker asks for its replacement: its half by itself, with a clock and a memory that the test sets."""
+
+import os
+import signal
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from src.memory import worker_recycling
+from src.memory.handover import Birth, NoteKind
+from src.memory.memory_probe import MemoryProbe
+from src.memory.worker_recycling import WorkerRecycling
+
+MB = 1024 * 1024
+PAGES_PER_MB = MB // os.sysconf("SC_PAGE_SIZE")
+CHAT = SimpleNamespace(method="POST", path="/chat")
+PROBE = SimpleNamespace(method="GET", path="/health")
+
+
+class Worker:
+    """A worker of 30 MB with a limit of 512 MB, and the notes and signals that it sent."""
+
+    def __init__(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, max_requests: int, streak: int = 0, jitter: int = 0
+    ) -> None:
+        self.now = 1000.0
+        self.sent: list[tuple[str, bool]] = []
+        self.signals: list[tuple[int, int]] = []
+        monkeypatch.setattr(worker_recycling, "time", SimpleNamespace(monotonic=lambda: self.now))
+        monkeypatch.setattr(os, "kill", lambda pid, sign: self.signals.append((pid, sign)))
+        self._group, self._own = folder / "cgroup", folder / "proc/self"
+        self._group.mkdir()
+        self._own.mkdir(parents=True)
+        (self._own / "cgroup").write_text("0::/\n")
+        (self._group / "memory.max").write_text(str(512 * MB))
+        (self._group / "memory.stat").write_text("inactive_file 0\n")
+        self.hold(30, charged_mb=60)
+        self.recycling = WorkerRecycling()
+        self.recycling.configure(max_requests, jitter, MemoryProbe(512, cgroup_root=self._group, proc=folder / "proc"))
+        self.recycling.handover.memory_streak = streak
+        monkeypatch.setattr(self.recycling.handover, "send", self._note)
+        self.gunicorn = SimpleNamespace(nr=0, alive=True, ppid=77, pid=os.getpid())
+        self.recycling.post_worker_init(self.gunicorn)
+
+    def hold(self, anonymous_mb: int, charged_mb: int) -> None:
+        (self._own / "statm").write_text(f"{900 * PAGES_PER_MB} {anonymous_mb * PAGES_PER_MB} 0 1 0 1 0\n")
+        (self._group / "memory.current").write_text(str(charged_mb * MB))
+
+    def begin(self, request: SimpleNamespace = CHAT) -> None:
+        self.gunicorn.nr += 1  # as gunicorn does
+        self.recycling.pre_request(self.gunicorn, request)
+
+    def end(self, request: SimpleNamespace = CHAT, status: int | None = 200) -> None:
+        response = None if status is None else SimpleNamespace(status_code=status)
+        self.recycling.post_request(self.gunicorn, request, {}, response)
+
+    def chat(self, times: int = 1) -> None:
+        for _ in range(times):
+            self.begin()
+            self.end()
+
+    def _note(self, kind: NoteKind, *, is_for_memory: bool = False) -> None:
+        self.sent.append((kind, is_for_memory))
+
+
+def test_only_answered_chats_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither probes nor refused chats nor those whose client left; gunicorn's own count agrees."""
+    worker = Worker(tmp_path, monkeypatch, max_requests=3)
+    worker.chat(2)
+    for request, status in ((PROBE, 200), (CHAT, 400), (CHAT, 503), (CHAT, None)):
+        worker.begin(request)
+        worker.end(request, status)
+    assert (worker.sent, worker.gunicorn.nr) == ([], 2)
+    worker.chat()
+    assert (worker.sent, worker.gunicorn.nr) == ([("ask", False)], 3)
+    assert worker.signals == [(77, signal.SIGTTIN)]
+
+
+def test_jitter_is_chats_more_and_never_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The budget of 3 with a jitter that draws 2 is 5; a search is no chat, and asking for the chat's path neither."""
+    monkeypatch.setattr(worker_recycling.random, "randint", lambda low, high: high)
+    worker = Worker(tmp_path, monkeypatch, max_requests=3, jitter=2)
+    for method, path in (("POST", "/search"), ("GET", "/chat")):
+        for _ in range(5):
+            worker.begin(SimpleNamespace(method=method, path=path))
+            worker.end(SimpleNamespace(method=method, path=path))
+    worker.chat(4)
+    assert worker.sent == []
+    worker.chat()
+    assert worker.sent == [("ask", False)]
+
+
+@pytest.mark.parametrize(
+    ("birth", "booted", "ends_with_one"),
+    [(Birth.SUCCESSOR, False, True), (Birth.SUCCESSOR, True, False), (Birth.FIRST, False, False)],
+)
+def test_only_a_successor_that_could_not_boot_hides_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, birth: Birth, booted: bool, ends_with_one: bool
+) -> None:
+    """gunicorn's code for that stops the server, which is right where nobody serves."""
+    worker = Worker(tmp_path, monkeypatch, max_requests=1)
+    worker.recycling.handover.birth = birth
+    worker.gunicorn.booted = booted
+    code = None
+    try:
+        worker.recycling.worker_exit(None, worker.gunicorn)
+    except SystemExit as exc:
+        code = exc.code
+    assert code == (1 if ends_with_one else None)
+    worker.gunicorn.pid += 1
+    worker.recycling.worker_exit(None, worker.gunicorn)  # called in the master: nothing ends
+
+
+def test_redirected_chat_counts_and_the_first_error_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errors begin at 400."""
+    worker = Worker(tmp_path, monkeypatch, max_requests=1)
+    worker.begin()
+    worker.end(status=400)
+    assert worker.sent == []
+    worker.begin()
+    worker.end(status=399)
+    assert worker.sent == [("ask", False)]
+
+
+def test_stopping_worker_asks_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is being replaced already."""
+    worker = Worker(tmp_path, monkeypatch, max_requests=1)
+    worker.gunicorn.alive = False
+    worker.chat()
+    assert worker.sent == []
+
+
+def test_failed_successor_is_tried_again_later_and_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After 10, 20, 40, 80, 160 and then 300 s each."""
+    worker = Worker(tmp_path, monkeypatch, max_requests=1)
+    worker.chat()
+    for number, wait_s in enumerate((10, 20, 40, 80, 160, 300, 300), start=1):
+        worker.now += wait_s - 1
+        worker.chat()
+        assert len(worker.sent) == number
+        worker.now += 1
+        worker.chat()
+        assert len(worker.sent) == number + 1
+
+
+@pytest.mark.parametrize(("streak", "rest_s"), [(0, 60), (1, 120), (3, 480), (6, 3840), (9, 3840)])
+def test_worker_is_not_replaced_for_its_memory_too_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, streak: int, rest_s: int
+) -> None:
+    """A limit set too low must not become a loop of replacements."""
+    worker = Worker(tmp_path, monkeypatch, max_requests=0, streak=streak)
+    worker.recycling.request("memory at 90%")
+    worker.chat()
+    worker.now += rest_s - 1
+    worker.chat()
+    assert worker.sent == []
+    worker.now += 1
+    worker.chat()
+    assert worker.sent == [("ask", True)]
+
+
+def test_worker_that_answered_nothing_is_not_replaced_for_its_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its successor would be no better."""
+    worker = Worker(tmp_path, monkeypatch, max_requests=0)
+    worker.recycling.request("memory at 90%")
+    worker.now += 1000
+    worker.begin()
+    worker.end(status=503)
+    assert worker.sent == []
+
+
+@pytest.mark.parametrize(("grown_mb", "sent"), [(64, []), (65, [("ask", True)])])
+def test_growth_counts_from_the_fifth_chat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grown_mb: int, sent: list[tuple[str, bool]]
+) -> None:
+    """Over an eighth of the limit, which is 64 of 512 MB; what the first chats load is no growth."""
+    worker = Worker(tmp_path, monkeypatch, max_requests=0)
+    worker.now += 1000
+    worker.chat(4)
+    worker.hold(110, charged_mb=140)
+    worker.chat(3)
+    assert worker.sent == []
+    worker.hold(110 + grown_mb, charged_mb=140 + grown_mb)
+    worker.chat()
+    assert worker.sent == sent
+
+
+@pytest.mark.parametrize(("charged_mb", "kind"), [(339, "ask"), (342, "leave")])
+def test_worker_leaves_first_where_two_have_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, charged_mb: int, kind: str
+) -> None:
+    """With a successor as large as this one was after five chats (110 MB), 450.6 MB would be charged: DEGRADED."""
+    worker = Worker(tmp_path, monkeypatch, max_requests=6)
+    worker.hold(110, charged_mb=140)
+    worker.chat(5)
+    worker.hold(130, charged_mb)
+    worker.chat()
+    assert worker.sent == [(kind, False)]
+    assert worker.signals == [(77, signal.SIGTTIN) if kind == "ask" else (os.getpid(), signal.SIGTERM)]
+
+
+def test_leaving_worker_waits_for_a_moment_without_chats_but_not_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """New connections wait until its heir accepts, so a quiet moment is better; after 20 s any moment is."""
+    worker = Worker(tmp_path, monkeypatch, max_requests=1)
+    worker.hold(30, charged_mb=500)
+    worker.begin()
+    worker.chat()
+    worker.now += 19
+    worker.chat()
+    assert worker.sent == []
+    worker.now += 1
+    worker.chat(3)
+    assert worker.sent == [("leave", False)]
+
+
+def test_leaving_worker_goes_at_once_when_no_chat_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of a chat that leaves none running is such a moment."""
+    worker = Worker(tmp_path, monkeypatch, max_requests=1)
+    worker.hold(30, charged_mb=500)
+    worker.begin()
+    worker.chat()
+    assert worker.sent == []
+    worker.end()
+    assert worker.sent == [("leave", False)]

@@ -1,0 +1,61 @@
+"""The thresholds are DESIGN's: 400 and 450 MB of 512 are 78 % and 88 %."""
+
+import pytest
+
+from src.memory.thresholds import HYSTERESIS_PERCENT, MODES, PRESSURE_PERCENT, Thresholds
+from src.records import MemoryMode
+
+
+def pressure() -> Thresholds:
+    return Thresholds(PRESSURE_PERCENT, HYSTERESIS_PERCENT)
+
+
+@pytest.mark.parametrize(
+    ("before", "percent", "level"),
+    [
+        (0, 0.0, 0),
+        (0, 77.9, 0),
+        (0, 78.0, 1),
+        (0, 87.9, 1),
+        (0, 88.0, 2),
+        (0, 94.9, 2),
+        (0, 95.0, 3),
+        (0, 400.0, 3),
+        (80, 73.0, 1),
+        (80, 72.9, 0),
+        (80, 87.9, 1),
+        (80, 88.0, 2),
+        (90, 83.0, 2),
+        (90, 82.9, 1),
+        (90, 94.9, 2),
+        (90, 72.9, 0),
+        (96, 90.0, 3),
+        (96, 89.9, 2),
+        (96, 82.9, 1),
+    ],
+)
+def test_level_is_entered_at_its_threshold_and_left_five_points_below(
+    before: float, percent: float, level: int
+) -> None:
+    """From NORMAL through CAUTIOUS and DEGRADED to exhausted, and back."""
+    thresholds = pressure()
+    thresholds.move(before)
+    thresholds.move(percent)
+    assert thresholds.level == level
+
+
+def test_value_that_sways_around_a_threshold_passes_it_once() -> None:
+    """Hysteresis: 77, 79, 77, 79, ... is one passing, not one for each chat."""
+    thresholds = pressure()
+    assert [list(thresholds.move(percent)) for percent in (77, 79) * 5] == [[], [1], *([[]] * 8)]
+
+
+def test_jump_reaches_every_level_on_its_way_and_a_fall_reaches_none() -> None:
+    """What is counted for each level must not depend on how fast memory grew."""
+    thresholds = pressure()
+    assert [list(thresholds.move(percent)) for percent in (90, 99, 10)] == [[1, 2], [3], []]
+
+
+def test_mode_of_each_level() -> None:
+    """An exhausted worker is in the strictest mode."""
+    assert list(MODES) == [MemoryMode.NORMAL, MemoryMode.CAUTIOUS, MemoryMode.DEGRADED, MemoryMode.DEGRADED]

@@ -1,0 +1,131 @@
+"""Which terms a question is searched by."""
+
+import random
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+
+import pytest
+
+from src.records import Document, Filters
+from src.retrieval import query_terms
+from src.retrieval.lexical_index import COLUMN_WEIGHTS, LexicalIndex
+from src.retrieval.query_terms import (
+    MAX_SIMILAR,
+    MAX_TERMS,
+    MIN_SCORED,
+    SIMILARITY,
+    Term,
+    choose_terms,
+    find_similar_words,
+)
+from src.retrieval.text_store import TextStore
+from tests.fakes import cut_chunk
+from tests.retrieval.corpus import write_texts
+
+CHUNKS = 10_000
+PARAGRAPH = [Term(f"word{number}", 1, 50 * number) for number in range(1, 100)]
+
+
+def count_scored(asked: list[Term], chunks: int = CHUNKS, enough: int = 100) -> int:
+    required = choose_terms(asked, chunks, enough).required
+    return sum(term.chunks for term in asked if required is None or term.text in required)
+
+
+def test_paragraph_asks_for_a_bounded_number_of_terms_and_chunks() -> None:
+    """What a question costs does not grow with its length."""
+    assert len(set(choose_terms(PARAGRAPH, CHUNKS, 100).weighed)) <= MAX_TERMS
+    assert 100 <= count_scored(PARAGRAPH) <= MIN_SCORED
+    assert count_scored(PARAGRAPH, 50_000) <= 5_000
+
+
+def test_short_question_is_asked_whole() -> None:
+    """Where little is to be scored, nothing is left out."""
+    choice = choose_terms(PARAGRAPH[:5], CHUNKS, 100)
+    assert sorted(choice.weighed) == sorted(word.text for word in PARAGRAPH[:5])
+    assert choice.required is None
+
+
+def test_rare_word_is_required_before_common_one() -> None:
+    """A chunk with only common words is not scored when there are enough others."""
+    asked = [Term("common", 1, 5_000), Term("rare", 1, 400)]
+    assert choose_terms(asked, CHUNKS, 100).required == ("rare",)
+
+
+def test_word_asked_for_often_is_kept_over_a_rarer_one() -> None:
+    """What a long question keeps coming back to is what it is about."""
+    theme = Term("theme", 5, 2_000)
+    assert "theme" in choose_terms([*PARAGRAPH, theme], CHUNKS, 100).weighed
+    assert "theme" not in choose_terms([*PARAGRAPH, Term("theme", 1, 2_000)], CHUNKS, 100).weighed
+    assert choose_terms([theme], CHUNKS, 100).weighed == ("theme",) * 5
+
+
+def test_lone_rare_word_does_not_starve_the_ranking() -> None:
+    """One odd word in a question about a common thing must not leave a single chunk."""
+    asked = [Term("quokka", 1, 1), Term("company", 1, 3_000), Term("policy", 1, 2_500)]
+    assert count_scored(asked, enough=100) >= 100
+
+
+@pytest.fixture
+def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TextStore]:
+    """300 chunks on 30 topics, half of their words as frequent as in a language (Zipf); a search may score 60."""
+    monkeypatch.setattr(query_terms, "MIN_SCORED", 60)
+    rng = random.Random(7)
+    words, weights = [f"w{n}x" for n in range(1, 2000)], [1 / n for n in range(1, 2000)]
+    topics = [rng.sample(words[100:], 30) for _ in range(30)]
+    texts = [" ".join(rng.choices(words, weights, k=30) + rng.choices(topics[n % 30], k=30)) for n in range(300)]
+    documents = [Document(f"{number}.md", "", text, "x") for number, text in enumerate(texts)]
+    chunks = [cut_chunk(document) for document in documents]
+    write_texts(tmp_path / "s", documents, chunks)
+    store = TextStore.open(tmp_path / "s")
+    yield store
+    store.close()
+
+
+def words_of(store: TextStore, number: int) -> list[str]:
+    return store.get_chunks_of(f"{number}.md")[0].text.split()
+
+
+def test_long_question_ranks_first_what_all_its_words_do(large: TextStore) -> None:
+    """Scoring few chunks saves work, not answers: of BM25's first five over everything, 19 in 20 are found."""
+    index = LexicalIndex(large)
+    found = 0
+    for number in range(40):
+        words = words_of(large, number)[15:45]
+        everything = large.query(
+            "SELECT c.chunk_id FROM passages p JOIN chunks c ON c.id = p.rowid WHERE passages MATCH ? "
+            "ORDER BY bm25(passages, ?, ?, ?) LIMIT 5",
+            (" OR ".join(words), *COLUMN_WEIGHTS),
+        )
+        hits = index.search(" ".join(words), 20, Filters())
+        found += len({scored.chunk_id for scored in hits[:5]} & {chunk_id for (chunk_id,) in everything})
+    assert found >= 0.95 * 5 * 40
+
+
+def test_filtered_question_finds_the_document_by_its_common_words(large: TextStore) -> None:
+    """The weightiest words may be in other documents only; the one asked for is still found."""
+    here, elsewhere = words_of(large, 0), words_of(large, 1)
+    assert "w1x" in here
+    query = " ".join(["w1x", *(word for word in elsewhere if word not in here)])
+    hits = LexicalIndex(large).search(query, 5, Filters(("0.md",)))
+    assert [scored.chunk_id for scored in hits] == ["0.md#0"]
+
+
+def test_similar_words_are_what_difflib_finds_among_all(tmp_path: Path) -> None:
+    """What keeps the comparison cheap leaves no near word out."""
+    rng = random.Random(5)
+    # Few letters, so that many words are alike.
+    words = sorted({"b" + "".join(rng.choices("aeinrst", k=rng.randint(5, 9))) for _ in range(600)})
+    document = Document("words.md", "", " ".join(words), "x")
+    chunk = cut_chunk(document)
+    write_texts(tmp_path / "s", [document], [chunk])
+    store = TextStore.open(tmp_path / "s")
+    found = 0
+    for word in words[::10]:
+        mistyped = word[:3] + "q" + word[4:]
+        of_like_length = [known for known in words if abs(len(known) - len(mistyped)) <= 2]
+        similar = find_similar_words(store, mistyped)
+        assert similar == get_close_matches(mistyped, of_like_length, n=MAX_SIMILAR, cutoff=SIMILARITY)
+        found += word in similar
+    assert found > 30
+    store.close()
