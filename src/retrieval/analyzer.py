@@ -16,6 +16,7 @@ than that the their theirs them then there these they this those through to too 
 what when where which while who whom whose why will with would you your yours s t d ll m re ve
 """
 STOP_WORDS = frozenset(_STOP_WORDS.split())
+_MIN_CUT = 3
 _ASKING = "many much long often old far name called tell know give list please"
 
 
@@ -37,7 +38,7 @@ def content_stems(text: str) -> list[str]:
 
 
 def question_stems(question: str) -> frozenset[str]:
-    """Return the stems a passage that answers should hold; words that only ask are left out if others remain."""
+    """Return the stems that a text which answers should hold; words that only ask are left out if others remain."""
     stems = frozenset(content_stems(question))
     return stems - _asking_stems() or stems
 
@@ -45,7 +46,9 @@ def question_stems(question: str) -> frozenset[str]:
 # An answer cuts 500 words, most of them again and again; 2,048 take 0.4 MB.
 @lru_cache(maxsize=2048)
 def stem(word: str) -> str:
-    """Cut a word to its stem by Porter's rules."""
+    """Cut a word to its stem by Porter's rules; SQLite leaves one or two letters as they are, so this does too."""
+    if len(word) < _MIN_CUT:
+        return word
     stemmed: str = _stemmer().stemWord(word)
     return stemmed
 

@@ -28,7 +28,7 @@ def index_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def passages(index_dir: Path) -> Iterator[TextStore]:
+def texts(index_dir: Path) -> Iterator[TextStore]:
     store = TextStore.open(index_dir / LEXICAL_FILE)
     yield store
     store.close()

@@ -99,13 +99,13 @@ def test_pages_are_cut_from_one_ranking(index: Index) -> None:
 
 @pytest.mark.parametrize("kind", ["hybrid", "dense", "lexical"])
 def test_filters_hold_for_every_kind(index: Index, kind: str) -> None:
-    """No passage of another document comes through."""
+    """No chunk of another document comes through."""
     found = index.search("reimbursed", limit=5, filters=Filters(("on-call.md",)), kind=kind)  # type: ignore[arg-type]
     assert [hit.chunk.document for hit in found.hits] == ["on-call.md"]
 
 
 def test_copy_of_a_document_is_found_once(tmp_path: Path) -> None:
-    """The place in the list that it would take goes to another passage; asked for by its name, it is found."""
+    """The place in the list that it would take goes to another chunk; asked for by its name, it is found."""
     copy = replace(DOCUMENTS[0], path="old/leave.md")
     build_index(tmp_path, [*DOCUMENTS, copy], [*CHUNKS, cut_chunk(copy)])
     opened = open_index(tmp_path, manifest=make_manifest(5), get_encoder=WordEncoder)
@@ -119,7 +119,7 @@ def test_copy_of_a_document_is_found_once(tmp_path: Path) -> None:
 
 
 def test_adjacent_chunks_are_joined_for_an_answer(tmp_path: Path) -> None:
-    """Joined, the document's text runs on, and each sentence has its cosine; a list of passages shows them as cut."""
+    """Joined, the document's text runs on, and each sentence has its cosine; a list of hits shows the chunks as cut."""
     text = "Unused holiday lapses. It lapses in March.\n\nMarch is the end of the holiday year. Ask for more holiday."
     document = Document("leave.md", "Leave", text, "0" * 64)
     cut = text.index("\n\n")

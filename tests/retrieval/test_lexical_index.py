@@ -16,8 +16,8 @@ EVERYTHING = Filters()
 
 
 @pytest.fixture
-def index(passages: TextStore) -> LexicalIndex:
-    return LexicalIndex(passages)
+def index(texts: TextStore) -> LexicalIndex:
+    return LexicalIndex(texts)
 
 
 def documents_of(index: LexicalIndex, query: str, filters: Filters = EVERYTHING) -> list[str]:
@@ -40,7 +40,7 @@ def documents_of(index: LexicalIndex, query: str, filters: Filters = EVERYTHING)
         ("duty", "on-call.md"),
     ],
 )
-def test_word_in_any_spelling_finds_its_passage(index: LexicalIndex, query: str, first: str) -> None:
+def test_word_in_any_spelling_finds_its_chunk(index: LexicalIndex, query: str, first: str) -> None:
     """Identifiers, hyphens, numbers, word endings, typing mistakes, beginnings of words, words of the title."""
     assert documents_of(index, query)[0] == first
 
@@ -53,7 +53,7 @@ def test_words_nobody_wrote_find_nothing(index: LexicalIndex) -> None:
 
 
 def test_filter_narrows_before_the_limit(index: LexicalIndex) -> None:
-    """A filtered search is not cut by better passages of other documents."""
+    """A filtered search is not cut by better chunks of other documents."""
     narrowed = Filters(("travel/rail trip.md",))
     assert documents_of(index, "on-call reimbursed", narrowed) == ["travel/rail trip.md"]
     assert [s.chunk_id for s in index.search("on-call reimbursed", 1, narrowed)] == ["travel/rail trip.md#0"]
@@ -74,7 +74,7 @@ def test_long_question_is_answered(index: LexicalIndex) -> None:
     index.search("a-b-c-d-" * 250, 5, EVERYTHING)
 
 
-def test_rare_word_outweighs_common_and_short_passage_outweighs_long(tmp_path: Path) -> None:
+def test_rare_word_outweighs_common_and_short_chunk_outweighs_long(tmp_path: Path) -> None:
     """What BM25 is for: rarity and length."""
     texts = ["apple", "apple " + "filler " * 40, "cherry", *(["plum filler"] * 7)]
     documents = [Document(f"{n}.md", "", text, "x") for n, text in enumerate(texts)]

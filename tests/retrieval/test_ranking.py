@@ -41,12 +41,12 @@ def test_one_ranking_alone_keeps_its_order() -> None:
 
 
 def test_only_candidate_counts_fully() -> None:
-    """One passage that shares a word is not worth less for being the only one."""
+    """One chunk that shares a word is not worth less for being the only one."""
     assert fuse(scored(a=0.4), scored(b=1e-6)) == [ScoredId("a", DENSE_SHARE), ScoredId("b", WORD_SHARE)]
 
 
 def test_equal_scores_do_not_divide_by_zero() -> None:
-    """Passages with the same text have the same cosine."""
+    """Chunks with the same text have the same cosine."""
     assert [item.score for item in fuse(scored(a=0.4, b=0.4), [])] == [DENSE_SHARE, DENSE_SHARE]
 
 

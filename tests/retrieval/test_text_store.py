@@ -12,42 +12,42 @@ from tests.fakes import DIMENSION, cut_chunk, sentence_embeddings
 from tests.retrieval.corpus import CHUNKS, DOCUMENTS, write_texts
 
 
-def test_chunks_come_back_as_they_were_in_the_order_asked(passages: TextStore) -> None:
+def test_chunks_come_back_as_they_were_in_the_order_asked(texts: TextStore) -> None:
     """What was stored is what is read."""
     asked = list(reversed(CHUNKS))
-    assert passages.get_chunks([chunk.chunk_id for chunk in asked]) == asked
+    assert texts.get_chunks([chunk.chunk_id for chunk in asked]) == asked
 
 
-def test_unknown_chunk_is_left_out(passages: TextStore) -> None:
+def test_unknown_chunk_is_left_out(texts: TextStore) -> None:
     """An id of another build does no harm."""
-    assert passages.get_chunks(["nobody.md#7", CHUNKS[0].chunk_id]) == [CHUNKS[0]]
+    assert texts.get_chunks(["nobody.md#7", CHUNKS[0].chunk_id]) == [CHUNKS[0]]
 
 
-def test_document_comes_back_with_its_chunks(passages: TextStore) -> None:
+def test_document_comes_back_with_its_chunks(texts: TextStore) -> None:
     """A document can be shown, and cited in its place."""
-    assert passages.get_document("travel/rail trip.md") == DOCUMENTS[3]
-    assert passages.get_chunks_of("travel/rail trip.md") == [CHUNKS[3]]
+    assert texts.get_document("travel/rail trip.md") == DOCUMENTS[3]
+    assert texts.get_chunks_of("travel/rail trip.md") == [CHUNKS[3]]
 
 
-def test_unknown_document_is_none(passages: TextStore) -> None:
+def test_unknown_document_is_none(texts: TextStore) -> None:
     """None stands for a document that is not indexed."""
-    assert passages.get_document("nobody.md") is None
-    assert passages.get_chunks_of("nobody.md") == []
+    assert texts.get_document("nobody.md") is None
+    assert texts.get_chunks_of("nobody.md") == []
 
 
-def test_documents_are_listed_by_page(passages: TextStore) -> None:
+def test_documents_are_listed_by_page(texts: TextStore) -> None:
     """A page of the list, and the number of all."""
-    entries, total = passages.list_documents(limit=2, offset=1)
+    entries, total = texts.list_documents(limit=2, offset=1)
     expected = [DocumentEntry(d.path, d.title, 1, len(d.text)) for d in DOCUMENTS[1:3]]
     assert (list(entries), total) == (expected, 4)
 
 
-def test_sentence_embeddings_come_back_by_sentence(passages: TextStore) -> None:
+def test_sentence_embeddings_come_back_by_sentence(texts: TextStore) -> None:
     """One row for each sentence."""
-    read = passages.get_sentence_embeddings(CHUNKS[1].chunk_id)
+    read = texts.get_sentence_embeddings(CHUNKS[1].chunk_id)
     np.testing.assert_array_equal(read, sentence_embeddings(CHUNKS[1]))
     with pytest.raises(KeyError):
-        passages.get_sentence_embeddings("nobody.md#7")
+        texts.get_sentence_embeddings("nobody.md#7")
 
 
 def test_sentence_embeddings_of_many_come_in_the_order_asked(tmp_path: Path) -> None:
@@ -86,9 +86,9 @@ def test_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
-def test_reading_leaves_the_folder_as_it_was(index_dir: Path, passages: TextStore) -> None:
+def test_reading_leaves_the_folder_as_it_was(index_dir: Path, texts: TextStore) -> None:
     """No journal and no lock file: the folder may be read-only."""
-    passages.get_chunks([CHUNKS[0].chunk_id])
+    texts.get_chunks([CHUNKS[0].chunk_id])
     assert {path.name for path in index_dir.iterdir()} == {"lexical.sqlite3", "chroma_db"}
 
 

@@ -1,4 +1,4 @@
-"""Nearest neighbours in a real Chroma, from a copy."""
+"""The chunks nearest to a question, from a copy of a real Chroma store."""
 
 import builtins
 import os
