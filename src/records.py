@@ -96,7 +96,8 @@ class Retrieval:
     Args:
         total: how many passages were candidates before `limit` and `offset` cut the list.
         embed_ms, retrieve_ms: wall time of the question's embedding and of the search.
-        relevance: cosine of the question and the nearest passage; None where nothing was embedded.
+        nearest: the largest sum of a chunk's cosine with the question and that of its nearest sentence, -2 to 2; None
+            where nothing was embedded.
     """
 
     hits: tuple[Hit, ...]
@@ -104,7 +105,7 @@ class Retrieval:
     total: int
     embed_ms: float
     retrieve_ms: float
-    relevance: float | None = None
+    nearest: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,11 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """What a marker `[n]` in an answer stands for: `excerpt` is the document's text from `start` to `end`."""
+    """What a marker `[n]` in an answer stands for: `excerpt` is the document's text from `start` to `end`.
+
+    Args:
+        highlights: spans in the document's text, inside the excerpt: the sentences that fit the question best.
+    """
 
     marker: int
     document: str
@@ -127,6 +132,7 @@ class Citation:
     excerpt: str
     start: int
     end: int
+    highlights: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

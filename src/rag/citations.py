@@ -9,8 +9,8 @@ from src.retrieval.analyzer import content_stems
 
 # As LLMs write them: [1], [1, 7], [1-3], [^1], [Passage 2], 【3】, 【3†source】.
 _MARKER = re.compile(
-    r"[ \t]*(?:\[|【)\s*\^?(?:(?:passages?|sources?|documents?)\s+)?"
-    r"(?P<numbers>#?\d{1,4}(?:\s*(?:,|;|&|and|-|–|—|to)\s*#?\d{1,4})*)(?:†[^\]】]*)?\s*(?:\]|】)",
+    r"(?<![ \t])[ \t]*(?:\[|【)\s{0,3}\^?(?:(?:passages?|sources?|documents?)\s{1,3})?"
+    r"(?P<numbers>#?\d{1,4}(?:\s{0,3}(?:,|;|&|and|-|–|—|to)\s{0,3}#?\d{1,4}){0,20})(?:†[^\]】]{0,60})?\s{0,3}(?:\]|】)",
     re.IGNORECASE,
 )
 _RANGE = re.compile(r"(\d+)\s*(?:-|–|—|to)\s*#?(\d+)", re.IGNORECASE)
@@ -54,11 +54,14 @@ def remove_markers(text: str) -> str:
     return _MARKER.sub("", text)
 
 
-def cite(marker: int, chunk: Chunk, start: int, end: int) -> Citation:
+def cite(
+    marker: int, chunk: Chunk, start: int, end: int, highlights: Sequence[tuple[int, int]] = ()
+) -> Citation:
     """Make the citation of a span of a passage.
 
     Args:
         start, end: span in the passage's text.
+        highlights: spans in the document's text.
     """
     return Citation(
         marker=marker,
@@ -69,6 +72,7 @@ def cite(marker: int, chunk: Chunk, start: int, end: int) -> Citation:
         excerpt=chunk.text[start:end],
         start=chunk.start + start,
         end=chunk.start + end,
+        highlights=tuple(highlights),
     )
 
 

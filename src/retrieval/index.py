@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -19,11 +19,11 @@ from src.retrieval.lexical_index import LexicalIndex
 from src.retrieval.ranking import (
     ScoredId,
     drop_repeats,
+    find_nearest,
     fuse,
-    join_adjacent,
     lift_by_similar,
     measure_cosines,
-    raise_by_sentences,
+    to_passages,
 )
 from src.retrieval.text_store import TextStore
 from src.retrieval.vector_store import VectorSearch, open_vectors, store_format
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 CANDIDATES = 100
 RESCORED = 50  # of the candidates, by their sentences
+# Chunks read for each passage asked for: a chunk beside a better one is taken into its passage.
+CHUNKS_PER_PASSAGE = 1.5
 # A question asked again costs 2 ms of CPU, not 9.6. A chat's result takes about 20 KB, one of 50 chunks 200.
 REMEMBERED_RESULTS = 128
 _NO_FILTERS = Filters()
@@ -105,6 +107,7 @@ class Index:
         self._open_own_vectors = open_own_vectors
         self._own_vectors: VectorSearch | None = None
         self._search_once = lru_cache(maxsize=REMEMBERED_RESULTS)(self._search)
+        self._find_once = lru_cache(maxsize=REMEMBERED_RESULTS)(self._find_passages)
 
     def search(
         self,
@@ -114,15 +117,17 @@ class Index:
         offset: int = 0,
         filters: Filters = _NO_FILTERS,
         kind: RetrievalKind = "hybrid",
-        joined: bool = False,
     ) -> Retrieval:
-        """Return `limit` hits after the first `offset`; the score is the fused one, the cosine, or BM25, by `kind`.
+        """Return `limit` chunks after the first `offset`; the score is the fused one, the cosine, or BM25, by `kind`."""
+        return self._timed(self._search_once, query, limit, offset, filters, kind)
 
-        Args:
-            joined: chunks that follow one another in a section become one hit, so that there may be fewer.
-        """
+    def find_passages(self, query: str, *, limit: int, filters: Filters, kind: RetrievalKind) -> Retrieval:
+        """Return up to `limit` passages to answer from: chunks, short ones with those beside them."""
+        return self._timed(self._find_once, query, limit, filters, kind)
+
+    def _timed(self, find: Callable[..., Retrieval], *arguments: object) -> Retrieval:
         started = time.perf_counter()
-        found = self._search_once(query, limit, offset, filters, kind, joined)
+        found = find(*arguments)
         took_ms = _ms_since(started)
         if took_ms < found.embed_ms + found.retrieve_ms:  # it was remembered
             return replace(found, embed_ms=0.0, retrieve_ms=took_ms)
@@ -131,11 +136,12 @@ class Index:
     def clear_cache(self) -> None:
         """Forget the results of earlier searches."""
         self._search_once.cache_clear()
+        self._find_once.cache_clear()
 
     def cache_stats(self) -> CacheStats:
         """Tell how often a result was remembered."""
-        info = self._search_once.cache_info()
-        return CacheStats(info.hits, info.misses, info.currsize)
+        infos = (self._search_once.cache_info(), self._find_once.cache_info())
+        return CacheStats(*(sum(getattr(info, name) for info in infos) for name in ("hits", "misses", "currsize")))
 
     def close(self) -> None:
         """Close the texts, and the vectors if this index opened them."""
@@ -148,64 +154,74 @@ class Index:
             self._own_vectors = self._open_own_vectors()
         return self._own_vectors
 
-    def _search(
-        self, query: str, limit: int, offset: int, filters: Filters, kind: RetrievalKind, joined: bool
-    ) -> Retrieval:
-        candidates = max(CANDIDATES, limit + offset)
-        dense: list[ScoredId] = []
-        embedding: NDArray[np.float32] | None = None
-        embed_ms = 0.0
+    def _search(self, query: str, limit: int, offset: int, filters: Filters, kind: RetrievalKind) -> Retrieval:
+        found = self._rank(query, max(CANDIDATES, limit + offset), filters, kind)
+        hits = self._read_hits(found.ranking[offset : offset + limit], found)
+        return found.to_retrieval(hits, kind)
+
+    def _find_passages(self, query: str, limit: int, filters: Filters, kind: RetrievalKind) -> Retrieval:
+        found = self._rank(query, CANDIDATES, filters, kind)
+        hits = self._read_hits(found.ranking[: int(CHUNKS_PER_PASSAGE * limit)], found)
+        ids = {hit.chunk.chunk_id for hit in hits}
+        sides = [f"{hit.chunk.document}#{hit.chunk.number + step}" for hit in hits for step in (1, -1)]
+        others = self._read_hits([ScoredId(side, 0.0) for side in dict.fromkeys(sides) if side not in ids], found)
+        beside = {hit.chunk.chunk_id: hit for hit in (*hits, *others)}
+        return found.to_retrieval(to_passages(hits, beside, limit, self.texts.read_text), kind)
+
+    def _rank(self, query: str, candidates: int, filters: Filters, kind: RetrievalKind) -> _Found:
+        """Rank the chunks; look into the sentences of the best."""
         started = time.perf_counter()
-        if kind != "lexical":
-            encoder, vectors = self._get_encoder(), self._get_vectors()
-            started = time.perf_counter()
-            embedding = encoder.embed([query])[0]
-            embed_ms = _ms_since(started)
-            dense = vectors.search(embedding, candidates, filters)
-        lexical = self._words.search(query, candidates, filters) if kind != "dense" else []
-        ranking = dense or lexical
-        sentences: dict[str, NDArray[np.int8]] = {}
-        if kind == "hybrid" and embedding is not None:
-            ranking, sentences = self._merge(dense, lexical, embedding)
-        hits = self._read_hits(ranking[offset : offset + limit], sentences, embedding)
-        return Retrieval(
-            hits=tuple(join_adjacent(hits, self.texts.read_text) if joined else hits),
-            kind=kind,
-            total=len(ranking),
-            embed_ms=embed_ms,
-            retrieve_ms=_ms_since(started) - embed_ms,
-            relevance=dense[0].score if dense else None,
-        )
-
-    def _merge(
-        self, dense: list[ScoredId], lexical: list[ScoredId], embedding: NDArray[np.float32]
-    ) -> tuple[list[ScoredId], dict[str, NDArray[np.int8]]]:
-        """Fuse the two rankings, look closer at the best candidates, and fuse again with what their sentences say.
-
-        Returns the ranking and the sentences' embeddings of the best.
-        """
+        if kind == "lexical":
+            return _Found(self._words.search(query, candidates, filters), started)
+        encoder, vectors = self._get_encoder(), self._get_vectors()
+        started = time.perf_counter()
+        embedding = encoder.embed([query])[0]
+        embed_ms = _ms_since(started)
+        dense = vectors.search(embedding, candidates, filters)
+        if kind == "dense":
+            return _Found(dense, started, embedding, embed_ms)
+        lexical = self._words.search(query, candidates, filters)
         best = [scored.chunk_id for scored in fuse(dense, lexical)[:RESCORED]]
         sentences = self.texts.get_sentences_of(best, len(embedding))
-        ranking = fuse(raise_by_sentences(dense, sentences, embedding), lexical)
-        ranking = lift_by_similar(ranking, sentences)
-        return drop_repeats(ranking, sentences, self.texts.get_headings), sentences
+        nearest = find_nearest(sentences, embedding)
+        ranking = lift_by_similar(fuse(dense, lexical, nearest), sentences)
+        ranking = drop_repeats(ranking, sentences, self.texts.get_headings)
+        sums = [scored.score + nearest.get(scored.chunk_id, 0.0) for scored in dense]
+        return _Found(ranking, started, embedding, embed_ms, sentences, max(sums, default=None))
 
-    def _read_hits(
-        self,
-        page: Sequence[ScoredId],
-        sentences: Mapping[str, NDArray[np.int8]],
-        embedding: NDArray[np.float32] | None,
-    ) -> list[Hit]:
+    def _read_hits(self, page: Sequence[ScoredId], found: _Found) -> list[Hit]:
         chunks = self.texts.get_chunks([scored.chunk_id for scored in page])
         cosines: dict[str, tuple[float, ...]] = {}
-        if embedding is not None:
-            unread = [scored.chunk_id for scored in page if scored.chunk_id not in sentences]
-            more = self.texts.get_sentences_of(unread, len(embedding)) if unread else {}
+        if found.embedding is not None:
+            unread = [scored.chunk_id for scored in page if scored.chunk_id not in found.sentences]
+            more = self.texts.get_sentences_of(unread, len(found.embedding)) if unread else {}
             for chunk in chunks:
-                rows = sentences.get(chunk.chunk_id, more.get(chunk.chunk_id))
-                cosines[chunk.chunk_id] = () if rows is None else measure_cosines(rows, embedding)
+                rows = found.sentences.get(chunk.chunk_id, more.get(chunk.chunk_id))
+                cosines[chunk.chunk_id] = () if rows is None else measure_cosines(rows, found.embedding)
         scores = {scored.chunk_id: scored.score for scored in page}
         return [Hit(chunk, scores[chunk.chunk_id], cosines.get(chunk.chunk_id, ())) for chunk in chunks]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A ranking and what it was made from.
+
+    Args:
+        started: when the search began, by `time.perf_counter`.
+        sentences: the sentences' embeddings of the best chunks, by chunk id.
+    """
+
+    ranking: list[ScoredId]
+    started: float
+    embedding: NDArray[np.float32] | None = None
+    embed_ms: float = 0.0
+    sentences: Mapping[str, NDArray[np.int8]] = field(default_factory=dict)
+    nearest: float | None = None
+
+    def to_retrieval(self, hits: Sequence[Hit], kind: RetrievalKind) -> Retrieval:
+        """Give what the search brings to others; the rest of its time went into the search."""
+        retrieve_ms = _ms_since(self.started) - self.embed_ms
+        return Retrieval(tuple(hits), kind, len(self.ranking), self.embed_ms, retrieve_ms, self.nearest)
 
 
 def _refuse() -> Encoder:

@@ -1,11 +1,11 @@
 """How two rankings become one, and the one becomes what is shown: pure functions, in the order of their use.
 
-1. `fuse` makes one ranking of the nearest by meaning and the best by words.
-2. `raise_by_sentences` looks into the best: a long chunk may answer with one sentence, which its own embedding hides.
-3. `lift_by_similar`: a chunk that is like several good ones is likely good (Diaz, Regularizing ad hoc retrieval scores,
+1. `fuse` adds up what a chunk, its nearest sentence and its words say. The sum is comparable between questions, so it
+   also tells whether the best chunk answers at all (`src/rag/relevance.py`).
+2. `lift_by_similar`: a chunk that is like several good ones is likely good (Diaz, Regularizing ad hoc retrieval scores,
    CIKM 2005).
-4. `drop_repeats`: a chunk that says what a better one says is not worth a place.
-5. `join_adjacent` puts chunks together again that stand beside each other in a document.
+3. `drop_repeats`: a chunk that says what a better one says is not worth a place.
+4. `to_passages` makes the best chunks long enough to be read alone, by the chunks that stand beside them.
 
 What each brings is in `docs/decisions/0006-sentence-evidence.md`. Sentence embeddings are int8 rows, 127 times unit
 norm.
@@ -24,16 +24,18 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-DENSE_SHARE = 0.55  # of the fused score; the words have the rest
-SENTENCE_SHARE = 0.5
+# What the words add at most, beside two cosines.
+LEXICAL_WEIGHT = 0.65
+# A question whose best chunk has less BM25 than this shares few words with the documents: its words count less.
+STRONG_BM25 = 20.0
 LIFT = 0.7
 SIMILAR = 8
 # A repeat shares this much of its sentences with a better chunk.
 REPEATED = 0.9
 # Of fewer sentences it needs the headings to tell what they are about: "The notice is four weeks."
 MIN_SENTENCES = 3
-# Three chunks are about 600 tokens: more would leave an LLM little room for others.
-MAX_JOINED = 3
+# A passage of fewer words takes in the chunks beside it, one on each side.
+MIN_PASSAGE_WORDS = 150
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,47 +46,42 @@ class ScoredId:
     score: float
 
 
-def fuse(dense: Sequence[ScoredId], lexical: Sequence[ScoredId]) -> list[ScoredId]:
-    """Merge two rankings, each best first, into one with scores from 0 to 1.
+def fuse(
+    dense: Sequence[ScoredId], lexical: Sequence[ScoredId], sentences: Mapping[str, float] | None = None
+) -> list[ScoredId]:
+    """Merge two rankings, each best first, into one: the chunk's cosine, its nearest sentence's, and its words.
 
-    Scores are fused, not ranks: a chunk that wins by far in one ranking keeps its lead. Cosines are spread from 0 (the
-    last candidate) to 1 (the first), since they lie close together. BM25 is divided by the best, since its 0 has a
-    meaning: no word in common. Missing from a ranking counts 0 there; ties go to the nearer in meaning.
+    Args:
+        dense: cosines; a chunk that is missing there counts as the last one.
+        lexical: BM25; a chunk that is missing there has no word in common.
+        sentences: the cosine of each chunk's nearest sentence, by chunk id; without one the chunk's own counts twice.
     """
+    cosines = {scored.chunk_id: scored.score for scored in dense}
+    floor = dense[-1].score if dense else 0.0
+    strongest = max(STRONG_BM25, lexical[0].score) if lexical else STRONG_BM25
+    words = {scored.chunk_id: LEXICAL_WEIGHT * scored.score / strongest for scored in lexical}
     scores: dict[str, float] = {}
-    for ranking, share, floor in (
-        (dense, DENSE_SHARE, dense[-1].score if len(dense) > 1 else 0.0),
-        (lexical, 1 - DENSE_SHARE, 0.0),
-    ):
-        spread = ranking[0].score - floor if ranking else 0.0
-        for scored in ranking:
-            part = (scored.score - floor) / spread if spread > 0 else 1.0
-            scores[scored.chunk_id] = scores.get(scored.chunk_id, 0.0) + share * part
+    for chunk_id in dict.fromkeys([*cosines, *words]):
+        cosine = cosines.get(chunk_id, floor)
+        nearest = cosine if sentences is None else sentences.get(chunk_id, cosine)
+        scores[chunk_id] = cosine + nearest + words.get(chunk_id, 0.0)
     return _ranked(scores)
 
 
-def raise_by_sentences(
-    dense: Sequence[ScoredId], sentences: Mapping[str, NDArray[np.int8]], question: NDArray[np.float32]
-) -> list[ScoredId]:
-    """Bring each chunk half the way to the cosine of its nearest sentence, where that is nearer than the whole.
+def find_nearest(sentences: Mapping[str, NDArray[np.int8]], question: NDArray[np.float32]) -> dict[str, float]:
+    """Return the cosine of each chunk's nearest sentence, 0 where that is negative.
 
     Args:
-        dense: best first; a chunk of `sentences` that is missing there starts from its last score.
         sentences: the sentences' embeddings, none empty, by chunk id.
         question: (dimension,), norm 1.
     """
     import numpy as np
 
     if not sentences:
-        return list(dense)
+        return {}
     rows, starts = _stack(sentences)
-    nearest = np.maximum.reduceat(rows @ question / 127, starts)
-    scores = {scored.chunk_id: scored.score for scored in dense}
-    floor = dense[-1].score if dense else 0.0
-    for chunk_id, cosine in zip(sentences, nearest.tolist(), strict=True):
-        score = scores.get(chunk_id, floor)
-        scores[chunk_id] = score + SENTENCE_SHARE * max(0.0, cosine - score)
-    return _ranked(scores)
+    nearest = np.maximum(np.maximum.reduceat(rows @ question / 127, starts), 0.0)
+    return dict(zip(sentences, nearest.tolist(), strict=True))
 
 
 def lift_by_similar(ranking: Sequence[ScoredId], sentences: Mapping[str, NDArray[np.int8]]) -> list[ScoredId]:
@@ -153,53 +150,56 @@ def measure_cosines(rows: NDArray[np.int8], question: NDArray[np.float32]) -> tu
     return tuple((rows.astype(question.dtype) @ question / 127).tolist())
 
 
-def join_adjacent(hits: Sequence[Hit], read_text: Callable[[str, int, int], str]) -> list[Hit]:
-    """Join hits that are adjacent in a section; each takes the place, the score and the id of its best chunk.
+def to_passages(
+    hits: Sequence[Hit], beside: Mapping[str, Hit], limit: int, read_text: Callable[[str, int, int], str]
+) -> list[Hit]:
+    """Make passages of the best chunks: a short one takes in those beside it in its section, on its page.
+
+    The chunk after it comes first, because a text explains itself as it goes on. Nothing is in two passages.
 
     Args:
         hits: best first.
+        beside: what may be taken in, by chunk id; their scores do not matter.
         read_text: returns a document's text from start to end.
     """
-    ranks = {hit.chunk.chunk_id: rank for rank, hit in enumerate(hits)}
-    joined: list[Hit] = []
-    for group in _group_adjacent(hits):
-        best = min(group, key=lambda hit: ranks[hit.chunk.chunk_id])
-        joined.append(best if len(group) == 1 else _join(best, group, read_text))
-    return sorted(joined, key=lambda hit: ranks[hit.chunk.chunk_id])
+    passages: list[Hit] = []
+    taken: set[str] = set()
+    for hit in hits:
+        if hit.chunk.chunk_id in taken or len(passages) == limit:
+            continue
+        run = [hit]
+        for step in (1, -1):
+            edge = run[-1 if step > 0 else 0].chunk
+            other = beside.get(f"{edge.document}#{edge.number + step}")
+            is_short = sum(len(part.chunk.text.split()) for part in run) < MIN_PASSAGE_WORDS
+            if other and is_short and other.chunk.chunk_id not in taken and _continues(edge, other.chunk):
+                run = [*run, other] if step > 0 else [other, *run]
+        taken.update(part.chunk.chunk_id for part in run)
+        passages.append(_join(hit, run, read_text))
+    return passages
 
 
-def _group_adjacent(hits: Sequence[Hit]) -> list[list[Hit]]:
-    """Return runs of adjacent hits, each in the order of the text."""
-    groups: list[list[Hit]] = []
-    for hit in sorted(hits, key=lambda hit: (hit.chunk.document, hit.chunk.start)):
-        last = groups[-1] if groups else []
-        if last and len(last) < MAX_JOINED and _follows(hit.chunk, last[-1].chunk):
-            last.append(hit)
-        else:
-            groups.append([hit])
-    return groups
-
-
-def _follows(chunk: Chunk, before: Chunk) -> bool:
+def _continues(chunk: Chunk, other: Chunk) -> bool:
     # A citation names one page.
-    is_next = (chunk.document, chunk.number) == (before.document, before.number + 1)
-    return is_next and (chunk.section, chunk.page) == (before.section, before.page)
+    return (chunk.section, chunk.page) == (other.section, other.page)
 
 
-def _join(best: Hit, group: Sequence[Hit], read_text: Callable[[str, int, int], str]) -> Hit:
-    first, last = group[0].chunk, group[-1].chunk
+def _join(best: Hit, run: Sequence[Hit], read_text: Callable[[str, int, int], str]) -> Hit:
+    if len(run) == 1:
+        return best
+    first, last = run[0].chunk, run[-1].chunk
     chunk = replace(
-        first,
-        chunk_id=best.chunk.chunk_id,
+        best.chunk,
         text=read_text(first.document, first.start, last.end),
+        start=first.start,
         end=last.end,
         sentences=tuple(
-            (hit.chunk.start - first.start + start, hit.chunk.start - first.start + end)
-            for hit in group
-            for start, end in hit.chunk.sentences
+            (part.chunk.start - first.start + start, part.chunk.start - first.start + end)
+            for part in run
+            for start, end in part.chunk.sentences
         ),
     )
-    return Hit(chunk, best.score, tuple(cosine for hit in group for cosine in hit.cosines))
+    return Hit(chunk, best.score, tuple(cosine for part in run for cosine in part.cosines))
 
 
 def _find_holders(own: set[bytes], holders: Mapping[bytes, Sequence[str]]) -> list[str]:

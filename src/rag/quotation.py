@@ -1,0 +1,189 @@
+"""Answers without an LLM: the passage that fits best, quoted whole and in order, with the best sentences marked.
+
+A long passage is cut around its best sentence, at the borders of sentences, list items and table rows. What carries the
+subject comes along: a heading with its text, a lead-in with its list, a table's head with its row. A second passage is
+quoted only where it fits nearly as well.
+"""
+
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from src.rag.citations import CitedText, cite, remove_markers
+from src.records import Chunk, Citation, Hit
+from src.retrieval.analyzer import content_stems, question_stems
+
+# Chosen on people_dev with the rest of this file; docs/decisions/0003 has the figures.
+MAX_WORDS = 150
+# How near its score must come to the best one's for a second passage to be quoted.
+SECOND_MARGIN = 0.08
+# Sentences whose cosine comes this near to the best one's are marked too, three in all.
+HIGHLIGHT_MARGIN = 0.1
+MAX_HIGHLIGHTS = 3
+# A sentence longer than this, such as a wall of code, is embedded and cut here.
+MAX_SENTENCE_WORDS = 80
+
+_BULLET = re.compile(r"[ \t>]*(?:[-*+•]|\d{1,3}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?\Z")
+_TABLE_RULE = re.compile(r"\s*\|?[\s:|-]*-[\s:|-]*\|?\s*\Z")
+_HEADING = re.compile(r"#{1,6}[ \t]+(.*?)[ \t#]*\Z")
+_IMAGE_OR_LINK = re.compile(r"!?\[([^\]\[]*)\]\([^()\s]*(?:[ \t]+\"[^\"]*\")?\)")
+_MARKUP = re.compile(r"<!--.*?-->|</?[A-Za-z][^<>]*>|\{\{.{0,200}?\}\}|\{%.{0,200}?%\}|[ \t]*\{[:#][^{}]*\}[ \t]*\Z|\*\*|__")
+_CODE = re.compile(r"(`[^`\n]*`)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Sentences `first` to `last` of a passage."""
+
+    first: int
+    last: int
+
+
+def answer_by_quotation(question: str, hits: Sequence[Hit]) -> CitedText:
+    """Quote the best passage, and the second one where it fits nearly as well; empty without passages."""
+    pieces: list[str] = []
+    citations: list[Citation] = []
+    for marker, hit in enumerate(hits[:2], start=1):
+        if hit.score >= hits[0].score - SECOND_MARGIN:
+            text, citation = _quote(question, hit, marker)
+            pieces.append(text)
+            citations.append(citation)
+    return CitedText("\n\n".join(pieces), tuple(citations))
+
+
+def read_sentence(chunk: Chunk, sentence: int) -> str:
+    """Return a sentence fit to be read alone: on one line, without references of its own, cut where it is very long.
+
+    A table's row comes with its head. This is what the build embeds.
+    """
+    start, end = chunk.sentences[sentence]
+    text = chunk.text[start:end]
+    if text.startswith("|"):
+        text = _read_row(text, _find_head(chunk.text[:start]), ", ")
+    words = remove_markers(text).split()
+    return " ".join(words if len(words) <= MAX_SENTENCE_WORDS else [*words[: MAX_SENTENCE_WORDS - 1], "…"])
+
+
+def _quote(question: str, hit: Hit, marker: int) -> tuple[str, Citation]:
+    chunk = hit.chunk
+    fits = list(hit.cosines) or _share_words(question, chunk)
+    start, end = 0, len(chunk.text)
+    lead_in = None
+    if len(chunk.text.split()) > MAX_WORDS and fits:
+        span = _cut(chunk, fits.index(max(fits)))
+        start = 0 if span.first == 0 else _line_start(chunk.text, chunk.sentences[span.first][0])
+        end = chunk.sentences[span.last][1]
+        lead_in = _find_lead_in(chunk, span.first)
+    lines = render(chunk.text[start:end], _find_head(chunk.text[:start]))
+    heading = chunk.section.rpartition(" > ")[2]
+    if lead_in is not None:
+        lines = f"{read_sentence(chunk, lead_in)}\n{lines}"
+    if heading and not _HEADING.match(chunk.text[start:end].lstrip().split("\n", 1)[0]):
+        lines = f"**{heading}**\n\n{lines}"
+    separator = "\n" if lines.endswith("```") else " "
+    inside = [(max(first, start), min(last, end)) for first, last in _choose_highlights(chunk, fits)]
+    spans = [(chunk.start + first, chunk.start + last) for first, last in inside if first < last]
+    return f"{lines}{separator}[{marker}]", cite(marker, chunk, start, end, spans)
+
+
+def _share_words(question: str, chunk: Chunk) -> list[float]:
+    """Return which share of the question's words each sentence holds."""
+    wanted = question_stems(question)
+    held = (wanted.intersection(content_stems(chunk.text[start:end])) for start, end in chunk.sentences)
+    return [len(stems) / max(1, len(wanted)) for stems in held]
+
+
+def _cut(chunk: Chunk, best: int) -> _Span:
+    """Grow from the best sentence to both sides until the words are used up."""
+    sizes = [len(chunk.text[start:end].split()) for start, end in chunk.sentences]
+    first = last = best
+    room = MAX_WORDS - sizes[best]
+    while True:
+        sides = [at for at in (first - 1, last + 1) if 0 <= at < len(sizes) and sizes[at] <= room]
+        if not sides:
+            return _Span(first, last)
+        # The nearer side; what comes before explains what comes after.
+        at = min(sides, key=lambda side: abs(side - best))
+        first, last, room = min(first, at), max(last, at), room - sizes[at]
+
+
+def _choose_highlights(chunk: Chunk, fits: Sequence[float]) -> list[tuple[int, int]]:
+    if not fits or max(fits) <= 0:
+        return []
+    ranked = sorted(range(len(fits)), key=lambda sentence: -fits[sentence])[:MAX_HIGHLIGHTS]
+    near = [sentence for sentence in ranked if fits[sentence] >= fits[ranked[0]] - HIGHLIGHT_MARGIN]
+    return [chunk.sentences[sentence] for sentence in sorted(near)]
+
+
+def _is_item(chunk: Chunk, sentence: int) -> bool:
+    start = chunk.sentences[sentence][0]
+    return bool(_BULLET.match(chunk.text[_line_start(chunk.text, start) : start]))
+
+
+def _find_lead_in(chunk: Chunk, item: int) -> int | None:
+    """Return the sentence ending with a colon that introduces an item's list; None where there is none before it."""
+    first = item
+    while first > 0 and _is_item(chunk, first):
+        first -= 1
+    start, end = chunk.sentences[first]
+    return first if first < item and chunk.text[start:end].endswith(":") else None
+
+
+def _line_start(text: str, at: int) -> int:
+    """Return where a line begins, if only a list's mark or a table's border is between; else `at` itself."""
+    start = text.rfind("\n", 0, at) + 1
+    return start if not text[start:at].strip("-*+•>|.) \t0123456789[]xX") else at
+
+
+def render(text: str, table_head: Sequence[str] = ()) -> str:
+    """Write Markdown source as a person reads it: no links, tags or table borders; lists and code stay."""
+    lines: list[str] = []
+    head = list(table_head)
+    source = text.split("\n")
+    is_code = False
+    for number, line in enumerate(source):
+        following = source[number + 1] if number + 1 < len(source) else ""
+        if line.lstrip().startswith(("```", "~~~")):
+            is_code = not is_code
+            lines.append("```")
+        elif is_code:
+            lines.append(line)
+        elif line.lstrip().startswith("|"):
+            if following.lstrip().startswith("|") and _TABLE_RULE.match(following):
+                head = _cells(line)
+            elif not _TABLE_RULE.match(line):
+                lines.append("- " + _read_row(line, head, "; "))
+        elif heading := _HEADING.match(line):
+            lines += ["", f"**{_to_plain(heading[1])}**", ""]
+        else:
+            lines.append(_to_plain(line))
+    if is_code:
+        lines.append("```")
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(line.rstrip() for line in lines)).strip()
+
+
+def _to_plain(line: str) -> str:
+    parts = _CODE.split(remove_markers(_IMAGE_OR_LINK.sub(r"\1", _IMAGE_OR_LINK.sub(r"\1", line))))
+    return "".join(part if number % 2 else html.unescape(_MARKUP.sub("", part)) for number, part in enumerate(parts))
+
+
+def _read_row(row: str, head: Sequence[str], separator: str) -> str:
+    cells = [_to_plain(cell) for cell in _cells(row)]
+    if len(head) != len(cells):
+        return separator.join(cell for cell in cells if cell)
+    pairs = zip(head, cells, strict=True)
+    return "; ".join(f"{_to_plain(name)}: {cell}" if name else cell for name, cell in pairs if cell)
+
+
+def _find_head(before: str) -> list[str]:
+    """Return the names of the columns of the table in whose middle a text ends; none where it does not."""
+    lines = before.rstrip("\n ").split("\n")
+    while lines and lines[-1].lstrip().startswith("|"):
+        if _TABLE_RULE.match(lines.pop()):
+            return _cells(lines[-1]) if lines and lines[-1].lstrip().startswith("|") else []
+    return []
+
+
+def _cells(row: str) -> list[str]:
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", row.strip().removeprefix("|").removesuffix("|"))]
