@@ -3,7 +3,7 @@
 python build_embeddings.py                          build the index of DOCUMENTS_DIR; only what changed is embedded
 python build_embeddings.py --dry-run                tell what a build would do, and write nothing
 python build_embeddings.py --strict                 fail where a file cannot be parsed
-python build_embeddings.py verify                   check the index, and ask it for its own passages
+python build_embeddings.py verify                   check the index, and ask it for its own chunks
 python build_embeddings.py inspect                  what is in the index
 python build_embeddings.py search "a question"      ask it without the server
 python build_embeddings.py --export-model           export EMBEDDING_MODEL_NAME to MODEL_DIR
@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--device", help="torch device of the sentence-transformers backend, such as cuda")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="instead of building")
-    commands.add_parser("verify", help="check the index against its manifest, and ask it for its own passages")
+    commands.add_parser("verify", help="check the index against its manifest, and ask it for its own chunks")
     commands.add_parser("inspect", help="tell what is in the index")
     search = commands.add_parser("search", help="ask the index")
     search.add_argument("question")

@@ -154,12 +154,13 @@ def load_services(config: Config, memory: MemoryManager) -> None:
     After a failure nothing stays of what was read, so that the next load sees the disk as it is then.
     """
     share_heap()
+    services = [service for service in SERVICES if memory.has_room_for_model or not service.is_heavy]
     try:
-        for service in SERVICES:
+        for service in services:
             with memory.measure(service.words) if service.is_heavy else nullcontext():
                 service.get(config)
         with memory.measure("first search"):
-            get_index(config).search("warm-up", limit=1)
+            get_index(config).search("warm-up", limit=1, kind="hybrid" if memory.has_room_for_model else "lexical")
     except BaseException:
         forget_services(config, SERVICES)
         get_manifest.clear(config)

@@ -1,7 +1,7 @@
 """The relevance floor of an index, which depends on its model and its documents; the manifest keeps it.
 
-The default model's floor was measured on questions with known answers. For any other model, questions that hardly any
-collection of documents answers are put to the index just built: what they score is what has nothing to do with it.
+The default model's floor was measured on questions with known answers. For any other model, the build asks its new
+index questions that hardly any documents answer. Their scores show what an unrelated question scores.
 """
 
 from collections.abc import Callable, Sequence

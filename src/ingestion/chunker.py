@@ -1,6 +1,6 @@
-"""Splits a document into passages that fit the model's window, along its structure.
+"""Splits a document into chunks that fit the model's window, along its structure.
 
-A passage never crosses a heading; the heading's line belongs to the text after it. What is embedded for a passage is
+A chunk never crosses a heading; the heading's line belongs to the text after it. What is embedded for a chunk is
 `embedding_text`, here and nowhere else.
 """
 
@@ -19,15 +19,15 @@ from src.records import Chunk, Document
 if TYPE_CHECKING:
     from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
-# Tokens of a passage's own text; title and section come on top of it and must fit the window with it.
+# Tokens of a chunk's own text; title and section come on top of it and must fit the window with it.
 TARGET_TOKENS = 200
 # A heading path longer than this loses its outermost headings, so that the text keeps most of the window.
 MAX_SECTION_TOKENS = 48
-# Of headings without text of their own, so many tokens go before the next text; more are text themselves.
+# Headings without text of their own go before the next text, up to this many tokens; more are text themselves.
 MAX_HEADING_RUN_TOKENS = 64
 MIN_CAPACITY_TOKENS = 32
 SPECIAL_TOKENS = 2
-# BERT takes a word of over 100 letters for one token: a wall of base64 would be one passage without this bound.
+# BERT takes a word of over 100 letters for one token: a wall of base64 would be one chunk without this bound.
 MAX_CHUNK_CHARS = 4000
 SECTION_SEPARATOR = " > "
 
@@ -73,7 +73,7 @@ class Chunker:
         return len(self._tokenizer.encode(text, add_special_tokens=False))
 
     def split(self, document: Document) -> list[Chunk]:
-        """Split a document; the passages come in its order and every letter of it is in one of them."""
+        """Split a document; the chunks come in its order and every letter of it is in one of them."""
         text = document.text
         is_plain = PurePosixPath(document.path).suffix.lower() in PLAIN_SUFFIXES
         if is_plain:
@@ -137,13 +137,13 @@ class Chunker:
     def _build_splitter(self, capacity: int, is_plain: bool) -> "MarkdownSplitter | TextSplitter":
         from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
-        # `from_huggingface_tokenizer` copies the tokenizer, 6 MB and 21 ms for every capacity that a heading leaves.
+        # `from_huggingface_tokenizer` copies the tokenizer for each capacity: 6 MB and 21 ms.
         kind = TextSplitter if is_plain else MarkdownSplitter
         return kind.from_callback(self.count_tokens, capacity)
 
 
 def embedding_text(chunk: Chunk) -> str:
-    """What is embedded for a passage: title, section, and its text without the headings they repeat."""
+    """What is embedded for a chunk: title, section, and its text without the headings they repeat."""
     known = {chunk.title.casefold(), *chunk.section.casefold().split(SECTION_SEPARATOR)}
     text = chunk.text
     while (match := _LEADING_HEADING.match(text)) and match.end() < len(text) and match[1].casefold() in known:

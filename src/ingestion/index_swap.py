@@ -63,7 +63,7 @@ def _lock(folder: Path) -> Iterator[None]:
 
 
 def _swap_in(aside: Path, index_dir: Path) -> None:
-    # Between the two renames there is no index, for 30 microseconds; the next build brings back what is moved away.
+    # For 0.04 ms there is no index here. A build killed then leaves `old`, which the next build brings back.
     old = index_dir.with_name(f".{index_dir.name}-old-{os.getpid()}")
     if index_dir.exists():
         index_dir.rename(old)

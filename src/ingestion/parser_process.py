@@ -59,7 +59,7 @@ def parse_files(
     Raises:
         ModuleNotFoundError: a parser's library is not installed.
     """
-    import semantic_text_splitter  # noqa: F401 - so that its absence is told at the start
+    import semantic_text_splitter  # noqa: F401 - so that its absence shows at the start
     from pebble import ProcessPool
 
     count = count_cores()

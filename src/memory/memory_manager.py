@@ -22,6 +22,7 @@ from src.memory.thresholds import (
     EXHAUSTED,
     HYSTERESIS_MB,
     HYSTERESIS_PERCENT,
+    LEAST_MODEL_MB,
     MODES,
     NORMAL,
     PRESSURE_PERCENT,
@@ -91,12 +92,23 @@ class MemoryManager:
         self._pressure = Thresholds(PRESSURE_PERCENT, HYSTERESIS_PERCENT)
         self._charged_alert = Thresholds(alert_percent, HYSTERESIS_PERCENT)
         self._vms_alert = Thresholds(alert_vms_mb, HYSTERESIS_MB)
-        self._level = NORMAL
+        self._floor = NORMAL if self.has_room_for_model else DEGRADED
+        self._level = self._floor
         self._rest_until = 0.0
         self._trimmed_mb = 0.0
         self.history: deque[Transition] = deque(maxlen=HISTORY_LENGTH)
         self.steps: deque[StepCost] = deque(maxlen=HISTORY_LENGTH)
         self.counts: Counter[str] = Counter()
+        if not self.has_room_for_model:
+            message = (
+                "Only %.0f MB of memory: the model and the vectors need %.0f. Answers come from the word index alone."
+            )
+            logger.error(message, probe.limit_mb, LEAST_MODEL_MB)
+
+    @property
+    def has_room_for_model(self) -> bool:
+        """Tell whether the model and the vectors may be loaded; if not, the mode is DEGRADED from the start."""
+        return self._probe.limit_mb >= LEAST_MODEL_MB
 
     @property
     def mode(self) -> MemoryMode:
@@ -177,7 +189,7 @@ class MemoryManager:
             if self._pressure.level == EXHAUSTED:
                 self._rest_until = now + REST_AFTER_EXHAUSTION_S
             rest = DEGRADED if now < self._rest_until else NORMAL
-            before, self._level = self._level, max(self._pressure.level, rest)
+            before, self._level = self._level, max(self._pressure.level, rest, self._floor)
             was, mode = MODES[before], MODES[self._level]
             if mode is not was:
                 self.history.append(Transition(time.time(), was, mode, reading.percent))

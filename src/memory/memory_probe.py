@@ -65,8 +65,13 @@ class MemoryProbe:
             except (OSError, ValueError) as exc:
                 self._say_once(f"The memory cgroup cannot be read ({exc}); the processes' own memory is counted.")
             else:
-                return MemoryReading(charged / MB, self._cgroup.limit_bytes / MB, self._cgroup.version)
+                return MemoryReading(charged / MB, self.limit_mb, self._cgroup.version)
         return self._read_tree(is_fresh)
+
+    @property
+    def limit_mb(self) -> float:
+        """Return the limit that binds."""
+        return self._cgroup.limit_bytes / MB if self._cgroup else self._limit_mb
 
     def own(self) -> OwnMemory:
         """Read the memory of this process; microseconds."""
@@ -103,8 +108,7 @@ class MemoryProbe:
                 total_mb, is_pss = read_tree_mb(self._proc)
                 if not is_pss:
                     self._say_once("The kernel does not tell the PSS of the processes; their RSS is counted.")
-                limit_mb = self._cgroup.limit_bytes / MB if self._cgroup else self._limit_mb
-                self._tree = now, os.getpid(), MemoryReading(total_mb, limit_mb, "pss" if is_pss else "rss")
+                self._tree = now, os.getpid(), MemoryReading(total_mb, self.limit_mb, "pss" if is_pss else "rss")
             return self._tree[2]
 
     def _say_once(self, message: str) -> None:

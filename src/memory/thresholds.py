@@ -13,6 +13,10 @@ DEGRADED_PERCENT = 88.0
 EXHAUSTED_PERCENT = 95.0
 PRESSURE_PERCENT = (CAUTIOUS_PERCENT, DEGRADED_PERCENT, EXHAUSTED_PERCENT)
 HYSTERESIS_PERCENT = 5.0
+# Below this limit the model and the vectors are not loaded. Measured with library files that nobody else on the machine
+# has in memory: at 144 MB the default index serves in CAUTIOUS; at 112 MB the load itself takes 7 s and leads to
+# DEGRADED; at 96 MB chats get no answer within 15 s, because the kernel reads the libraries again and again.
+LEAST_MODEL_MB = 144.0
 # Address space costs nothing by itself. A worker has 0.9 GB of it, mostly for the stacks of its threads; growth tells.
 ADDRESS_SPACE_MB = (2048.0, 3072.0, 4096.0)
 HYSTERESIS_MB = 100.0

@@ -132,18 +132,14 @@ def drop_repeats(
     for scored in ranking:
         chunk_id = scored.chunk_id
         own = _to_keys(sentences[chunk_id]) if chunk_id in sentences else set()
-        known = own & holders.keys()
-        if known and len(known) >= REPEATED * len(own):
-            shared = Counter(holder for row in known for holder in holders[row])
-            repeated = [holder for holder, count in shared.items() if count >= REPEATED * len(own)]
-            if repeated and len(own) < MIN_SENTENCES:
-                headings = get_headings(list(sentences)) if headings is None else headings
-                repeated = [holder for holder in repeated if headings[holder] == headings[chunk_id]]
-            if repeated:
-                continue
-        kept.append(scored)
-        for row in own:
-            holders.setdefault(row, []).append(chunk_id)
+        repeated = _find_holders(own, holders)
+        if repeated and len(own) < MIN_SENTENCES:
+            headings = get_headings(list(sentences)) if headings is None else headings
+            repeated = [holder for holder in repeated if headings[holder] == headings[chunk_id]]
+        if not repeated:
+            kept.append(scored)
+            for row in own:
+                holders.setdefault(row, []).append(chunk_id)
     return kept
 
 
@@ -204,6 +200,12 @@ def _join(best: Hit, group: Sequence[Hit], read_text: Callable[[str, int, int], 
         ),
     )
     return Hit(chunk, best.score, tuple(cosine for hit in group for cosine in hit.cosines))
+
+
+def _find_holders(own: set[bytes], holders: Mapping[bytes, Sequence[str]]) -> list[str]:
+    """Return the chunks that hold nearly all of these sentences."""
+    shared = Counter(holder for row in own for holder in holders.get(row, ()))
+    return [holder for holder, count in shared.items() if count >= REPEATED * len(own)]
 
 
 def _to_keys(rows: NDArray[np.int8]) -> set[bytes]:

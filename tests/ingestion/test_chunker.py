@@ -1,4 +1,4 @@
-"""Passages follow the document's structure, fit the model's window, and are exact spans of the text."""
+"""Chunks follow the document's structure, fit the model's window, and are exact spans of the text."""
 
 import resource
 from collections.abc import Callable
@@ -58,8 +58,8 @@ def test_heading_belongs_to_the_text_after_it(chunker: Chunker, make_document: M
     assert chunks[0].section == "A > B"
 
 
-def test_long_section_keeps_its_heading_with_its_first_passage(chunker: Chunker, make_document: Make) -> None:
-    """No passage is a heading alone, and each knows its section."""
+def test_long_section_keeps_its_heading_with_its_first_chunk(chunker: Chunker, make_document: Make) -> None:
+    """No chunk is a heading alone, and each knows its section."""
     chunks = chunker.split(make_document(f"# Guide\n\n## Leave\n\n{WORDS * 60}\n"))
     assert len(chunks) > 3
     assert chunks[0].text.startswith("# Guide\n\n## Leave\n\nEvery employee")
@@ -78,7 +78,7 @@ def test_plain_text_has_no_sections(chunker: Chunker, make_document: Make) -> No
     assert [(chunk.section, chunk.text) for chunk in chunks] == [("", "# not a heading\n\nText.")]
 
 
-def test_page_is_that_of_the_passage_start(chunker: Chunker, make_document: Make) -> None:
+def test_page_is_that_of_the_chunk_start(chunker: Chunker, make_document: Make) -> None:
     """Pages count from 1; formats without pages have none."""
     pages = [WORDS * 30, "Short. " * 3, WORDS * 30]
     starts = (0, len(pages[0]), len(pages[0]) + len(pages[1]))
@@ -113,7 +113,7 @@ def test_table_is_split_between_rows(chunker: Chunker, make_document: Make) -> N
 
 
 def test_wall_of_letters_is_cut_by_its_length(chunker: Chunker, make_document: Make) -> None:
-    """The tokenizer takes a very long word for one token; the passage is bounded all the same."""
+    """The tokenizer takes a very long word for one token; the chunk is bounded all the same."""
     document = make_document("x" * (3 * MAX_CHUNK_CHARS + 5))
     chunks = chunker.split(document)
     assert [len(chunk.text) for chunk in chunks] == [MAX_CHUNK_CHARS] * 3 + [5]
@@ -152,17 +152,17 @@ def test_settings_are_told_for_the_manifest(chunker: Chunker) -> None:
 
 
 @given(text=TEXTS, path=st.sampled_from(["a.md", "a.txt", "a.pdf"]))
-def test_passages_are_exact_whatever_is_written(chunker: Chunker, text: str, path: str) -> None:
-    """Every letter is in one passage, and every span is exact."""
+def test_chunks_are_exact_whatever_is_written(chunker: Chunker, text: str, path: str) -> None:
+    """Every letter is in one chunk, and every span is exact."""
     document = Document(path, "A", text, "0" * 64, (0,) if path.endswith("pdf") else ())
     require_sound(document, chunker.split(document))
 
 
 @pytest.mark.parametrize("target", [16, 64])
-def test_passages_are_exact_when_they_are_small(
+def test_chunks_are_exact_when_they_are_small(
     chunker: Chunker, make_document: Make, monkeypatch: pytest.MonkeyPatch, target: int
 ) -> None:
-    """Passages cut within lists, tables and code clip their sentences to themselves."""
+    """Chunks cut within lists, tables and code clip their sentences to themselves."""
     monkeypatch.setattr(module, "TARGET_TOKENS", target)
     monkeypatch.setattr(module, "MIN_CAPACITY_TOKENS", 8)
     text = (

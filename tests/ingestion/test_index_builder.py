@@ -60,16 +60,16 @@ def test_built_index_holds_the_documents_and_finds_them(config: Config) -> None:
     assert list(manifest.spec.skipped) == ["picture.png"]
 
     encoder = EmbeddingService.load(config.model_dir)
-    passages = TextStore.open(config.index_dir / LEXICAL_FILE)
+    texts = TextStore.open(config.index_dir / LEXICAL_FILE)
     vectors = VectorStore.open(config.index_dir, manifest.results.chunks)
-    chunk = passages.get_chunks_of("people/leave.md")[1]
+    chunk = texts.get_chunks_of("people/leave.md")[1]
     assert (chunk.title, chunk.section) == ("Leave", "Sick leave")
     [best, *_] = vectors.search(encoder.embed([embedding_text(chunk)])[0], 3, Filters())
     assert best.chunk_id == chunk.chunk_id == "people/leave.md#1"
     sentences = np.concatenate([encoder.embed(["Call by nine."]), encoder.embed(["Rest."])])
-    assert np.abs(passages.get_sentence_embeddings(chunk.chunk_id) / 127 - sentences).max() <= 0.5 / 127 + 1e-6
+    assert np.abs(texts.get_sentence_embeddings(chunk.chunk_id) / 127 - sentences).max() <= 0.5 / 127 + 1e-6
     vectors.close()
-    passages.close()
+    texts.close()
 
 
 def test_two_builds_of_a_folder_give_the_same_bytes(config: Config) -> None:
@@ -119,8 +119,8 @@ def test_row_is_embedded_with_its_header(config: Config) -> None:
     table = "# Leave\n\n| Occasion | Paid days |\n|---|---|\n| Moving home | 1 |\n| Wedding | 2 |\n"
     write(config, {"people/leave.md": table})
     build_index(config)
-    passages = TextStore.open(config.index_dir / LEXICAL_FILE)
-    rows = passages.get_sentence_embeddings("people/leave.md#0").astype(np.float32) / 127
-    passages.close()
+    texts = TextStore.open(config.index_dir / LEXICAL_FILE)
+    rows = texts.get_sentence_embeddings("people/leave.md#0").astype(np.float32) / 127
+    texts.close()
     expected = EmbeddingService.load(config.model_dir).embed(["Occasion: Moving home; Paid days: 1"])[0]
     assert rows[0] @ expected > 0.99

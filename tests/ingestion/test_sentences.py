@@ -28,7 +28,7 @@ def plain(text: str, *, lines_are_paragraphs: bool = False) -> list[str]:
     ],
 )
 def test_abbreviations_decimals_and_addresses_end_no_sentence(sentences: list[str]) -> None:
-    """A full stop ends a sentence only where a reader would stop."""
+    """A full stop ends a sentence only where a person would stop."""
     assert markdown(" ".join(sentences)) == sentences
 
 

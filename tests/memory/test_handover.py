@@ -169,6 +169,18 @@ def test_each_worker_that_leaves_first_has_an_heir(handover: Handover, monkeypat
     assert [master.births[pid] for pid in (4, 5, 6)] == [Birth.HEIR, Birth.HEIR, Birth.FIRST]
 
 
+def test_worker_that_leaves_during_a_hand_over_has_an_heir(handover: Handover, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its note is in the pipe with the other's, and each is read for what it says."""
+    master = Master(handover, 2)
+    note(handover, monkeypatch, 1, "leave")
+    note(handover, monkeypatch, 2, "ask")
+    master.ttin()
+    master.exit(1)
+    assert (master.births[3], master.births[4]) == (Birth.SUCCESSOR, Birth.HEIR)
+    note(handover, monkeypatch, 3, "ready")
+    assert master.ttou() == 2
+
+
 def test_elder_that_leaves_while_its_successor_loads_has_no_heir_besides(
     handover: Handover, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,16 +20,17 @@ NORMAL, CAUTIOUS, DEGRADED = MemoryMode
 
 
 class Server:
-    """A manager of a server with 100 MB, whose memory is set by hand, and what the manager did."""
+    """A manager of a server with a given limit, 200 MB, whose memory is set by hand, and what the manager did."""
 
-    def __init__(self, folder: Path, alert_percent: Sequence[float] = (78, 88, 95)) -> None:
+    def __init__(self, folder: Path, alert_percent: Sequence[float] = (78, 88, 95), limit_mb: int = 200) -> None:
         self.done: list[str] = []
+        self._limit_mb = limit_mb
         self._group = folder / "cgroup"
         self._group.mkdir()
         self._own = folder / "proc/self"
         self._own.mkdir(parents=True)
         (self._own / "cgroup").write_text("0::/\n")
-        (self._group / "memory.max").write_text(str(100 * MB))
+        (self._group / "memory.max").write_text(str(limit_mb * MB))
         (self._group / "memory.stat").write_text("inactive_file 0\n")
         self.charge(10)
         self.hold(50)
@@ -42,7 +43,7 @@ class Server:
         return lambda: self.done.append(word)
 
     def charge(self, percent: float) -> None:
-        (self._group / "memory.current").write_text(str(int(percent * MB)))
+        (self._group / "memory.current").write_text(str(int(percent * self._limit_mb * MB / 100)))
 
     def hold(self, anonymous_mb: int, vms_mb: int = 900, file_mb: int = 7) -> None:
         """Set what this process has: its RSS is what no file backs and the pages of files."""
@@ -96,7 +97,7 @@ def test_each_transition_is_logged_counted_and_kept(server: Server, caplog: pyte
 def test_exhaustion_unloads_once_and_refuses_each_chat(server: Server) -> None:
     """Where unloading does not help, chats are told when to come back, and the mode is plain to see."""
     for _ in range(3):
-        with pytest.raises(ServiceUnavailable, match=r"no memory left for a chat \(400 MB of 100 MB\)") as caught:
+        with pytest.raises(ServiceUnavailable, match=r"no memory left for a chat \(800 MB of 200 MB\)") as caught:
             server.observe(400)
         assert caught.value.retry_after_s > 0
     assert server.done == ["drop", "unload", "memory at 400%"]
@@ -204,6 +205,20 @@ def test_measure_notes_a_step_that_fails(server: Server) -> None:
     with pytest.raises(MemoryError), server.manager.measure("load"):
         raise MemoryError
     assert [step.step for step in server.manager.steps] == ["load"]
+
+
+@pytest.mark.parametrize(("limit_mb", "mode"), [(143, DEGRADED), (144, NORMAL)])
+def test_limit_too_low_for_the_model_is_degraded_from_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, limit_mb: int, mode: MemoryMode
+) -> None:
+    """It says so once, and asks for no other worker: that one would have no more memory."""
+    server = Server(tmp_path, limit_mb=limit_mb)
+    assert [server.manager.mode, server.observe(20), server.observe(90), server.observe(20)][:2] == [mode, mode]
+    assert server.manager.mode is mode
+    assert server.manager.has_room_for_model == (mode is NORMAL)
+    said = [message for message in caplog.messages if "Only 143 MB of memory" in message]
+    assert len(said) == (mode is DEGRADED)
+    assert ("memory at 90%" in server.done) == (mode is NORMAL)
 
 
 def alerts(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:

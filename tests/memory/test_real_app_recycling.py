@@ -1,5 +1,6 @@
 """The real app is replaced under load as the toy is."""
 
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,18 @@ def test_limit_set_absurdly_low_refuses_chats_and_stays_healthy(tmp_path: Path) 
                 server.chat()
         assert server.get("/health")["status"] == "degraded"
         assert server.workers == worker
+
+
+def test_limit_too_low_for_the_model_serves_words_only(tmp_path: Path) -> None:
+    """96 MB: loading the model would end in a server that is alive and answers nothing; opening the page too."""
+    with GunicornServer.run(tmp_path, app="app:app", MEMORY_LIMIT_MB="96") as server:
+        assert server.get("/health")["status"] == "degraded"
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/") as page:
+            assert page.status == 200
+        wait_until(lambda: server.get("/ready")["phase"] == "ready", "what may be loaded is loaded")
+        answer = server.chat()
+        assert (answer["mode"], answer["retrieval"]) == ("DEGRADED", "lexical")
+        loaded = server.get("/ready")["loaded"]
+        assert not loaded["embedding_service"]
+        assert not loaded["vector_store"]
+        assert "Only 96 MB of memory" in server.log

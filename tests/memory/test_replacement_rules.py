@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from src.memory import worker_recycling
-from src.memory.handover import NoteKind
+from src.memory.handover import Birth, NoteKind
 from src.memory.memory_probe import MemoryProbe
 from src.memory.worker_recycling import WorkerRecycling
 
@@ -21,7 +21,9 @@ PROBE = SimpleNamespace(method="GET", path="/health")
 class Worker:
     """A worker of 30 MB with a limit of 512 MB, and the notes and signals that it sent."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, max_requests: int, streak: int = 0) -> None:
+    def __init__(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, max_requests: int, streak: int = 0, jitter: int = 0
+    ) -> None:
         self.now = 1000.0
         self.sent: list[tuple[str, bool]] = []
         self.signals: list[tuple[int, int]] = []
@@ -35,7 +37,7 @@ class Worker:
         (self._group / "memory.stat").write_text("inactive_file 0\n")
         self.hold(30, charged_mb=60)
         self.recycling = WorkerRecycling()
-        self.recycling.configure(max_requests, 0, MemoryProbe(512, cgroup_root=self._group, proc=folder / "proc"))
+        self.recycling.configure(max_requests, jitter, MemoryProbe(512, cgroup_root=self._group, proc=folder / "proc"))
         self.recycling.handover.memory_streak = streak
         monkeypatch.setattr(self.recycling.handover, "send", self._note)
         self.gunicorn = SimpleNamespace(nr=0, alive=True, ppid=77, pid=os.getpid())
@@ -73,6 +75,41 @@ def test_only_answered_chats_count(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     worker.chat()
     assert (worker.sent, worker.gunicorn.nr) == ([("ask", False)], 3)
     assert worker.signals == [(77, signal.SIGTTIN)]
+
+
+def test_jitter_is_chats_more_and_never_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The budget of 3 with a jitter that draws 2 is 5; a search is no chat, and asking for the chat's path neither."""
+    monkeypatch.setattr(worker_recycling.random, "randint", lambda low, high: high)
+    worker = Worker(tmp_path, monkeypatch, max_requests=3, jitter=2)
+    for method, path in (("POST", "/search"), ("GET", "/chat")):
+        for _ in range(5):
+            worker.begin(SimpleNamespace(method=method, path=path))
+            worker.end(SimpleNamespace(method=method, path=path))
+    worker.chat(4)
+    assert worker.sent == []
+    worker.chat()
+    assert worker.sent == [("ask", False)]
+
+
+@pytest.mark.parametrize(
+    ("birth", "booted", "ends_with_one"),
+    [(Birth.SUCCESSOR, False, True), (Birth.SUCCESSOR, True, False), (Birth.FIRST, False, False)],
+)
+def test_only_a_successor_that_could_not_boot_hides_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, birth: Birth, booted: bool, ends_with_one: bool
+) -> None:
+    """gunicorn's code for that stops the server, which is right where nobody serves."""
+    worker = Worker(tmp_path, monkeypatch, max_requests=1)
+    worker.recycling.handover.birth = birth
+    worker.gunicorn.booted = booted
+    code = None
+    try:
+        worker.recycling.worker_exit(None, worker.gunicorn)
+    except SystemExit as exc:
+        code = exc.code
+    assert code == (1 if ends_with_one else None)
+    worker.gunicorn.pid += 1
+    worker.recycling.worker_exit(None, worker.gunicorn)  # called in the master: nothing ends
 
 
 def test_redirected_chat_counts_and_the_first_error_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

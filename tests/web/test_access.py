@@ -122,6 +122,15 @@ def test_only_named_origins_may_call_from_a_page() -> None:
     assert "Access-Control-Allow-Origin" not in other.headers
 
 
+def test_preflight_and_unknown_path_need_no_key() -> None:
+    """A browser asks before it sends the key; a path that does not exist is 404 for everybody."""
+    client = client_of(api_key=("key",), cors_origins=("https://docs.example",))
+    preflight = client.options("/chat", headers={"Origin": "https://docs.example"})
+    assert preflight.status_code == 200
+    assert "Authorization" in preflight.headers["Access-Control-Allow-Headers"]
+    assert client.get("/nothing").status_code == 404
+
+
 def test_admin_route_is_off_without_a_token_and_asks_for_it_with_one() -> None:
     """403 without ADMIN_TOKEN set, 401 without the right one sent, 200 with it."""
     assert client_of().post("/memory/optimize").status_code == 403

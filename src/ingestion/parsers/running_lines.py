@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-# So many lines at either edge of a page may be a head or a foot.
+# At most this many lines at either edge of a page are a head or a foot.
 MAX_LINES = 3
 # Two or three pages may begin alike by chance.
 MIN_PAGES = 4
@@ -51,7 +51,7 @@ def _find_running(lines: Sequence[str]) -> dict[int, str]:
 
 
 def _keys(line: str, page: int) -> Iterator[str]:
-    """Give the line as it is, and with each number that may be the page's told by its distance from it."""
+    """Give the line as it is, then with each number that may be the page's replaced by its distance from it."""
     text = " ".join(line.split()).casefold()
     yield text
     has_words = bool(_WORD.search(text))

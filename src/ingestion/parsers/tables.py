@@ -87,7 +87,7 @@ def _cell_text(value: Any) -> str:
 
 
 def render_rows(rows: Iterable[Sequence[str]]) -> str:
-    """Render a sheet: tables are told apart by blank rows, a row of one cell above a table is a line of text."""
+    """Render a sheet: blank rows part its tables; a row of one cell above a table is a line of text."""
     blocks = ["\n".join(_render_table(table)).strip() for table in _split_tables(rows)]
     return "\n\n".join(block for block in blocks if block)
 

@@ -89,7 +89,7 @@ def test_csv_is_read_with_its_delimiter(delimiter: str) -> None:
 
 
 def test_csv_with_a_cell_that_never_ends_is_refused() -> None:
-    """Python's own reader gives up on a cell over 131,072 characters."""
+    """Python's csv module gives up on a cell over 131,072 characters."""
     with pytest.raises(UnreadableDocument, match="larger than field limit"):
         parse_csv(b'a,b\n"' + b"x," * 100_000)
 

@@ -110,7 +110,7 @@ def test_deeply_nested_html_neither_crashes_nor_hangs() -> None:
 
 
 def test_pdf_pages_begin_where_page_starts_says() -> None:
-    """A passage's page is found by its place in the text."""
+    """A chunk's page is found by its place in the text."""
     parsed = parse_pdf(make_pdf(["First page."], [], ["Third page."], title="Travel policy"))
     assert parsed.title == "Travel policy"
     assert len(parsed.page_starts) == 3
