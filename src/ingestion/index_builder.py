@@ -52,6 +52,7 @@ def build_index(config: Config, *, strict: bool = False, device: str | None = No
             with closing(KeptEmbeddings.beside(config.index_dir, spec)) as kept:
                 kept.take_over(config.index_dir, old, spec)
                 embedded = index.embed(kept, get_encoder)
+                get_encoder.cache_clear()  # the vector store's client needs as much memory again
                 index.finish(spec, kept, get_encoder)
         KeptEmbeddings.remove(config.index_dir)
     return _report(config, index, embedded, started)
