@@ -86,7 +86,7 @@ def test_elder_that_asked_is_followed_by_its_successor(handover: Handover, monke
 
 
 def test_second_ask_waits_until_the_hand_over_is_done(handover: Handover, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One successor at a time, or memory would be full of them; whoever asks later than that is served."""
+    """One successor at a time, or memory would be full of them. A worker that asks after that is served."""
     master = Master(handover, 2)
     note(handover, monkeypatch, 1, "ask")
     master.ttin()

@@ -95,7 +95,7 @@ def test_each_transition_is_logged_counted_and_kept(server: Server, caplog: pyte
 
 
 def test_exhaustion_unloads_once_and_refuses_each_chat(server: Server) -> None:
-    """Where unloading does not help, chats are told when to come back, and the mode is plain to see."""
+    """Where unloading does not help, chats are refused with a time to come back, and the mode is plain to see."""
     for _ in range(3):
         with pytest.raises(ServiceUnavailable, match=r"no memory left for a chat \(800 MB of 200 MB\)") as caught:
             server.observe(400)
@@ -174,7 +174,7 @@ def test_trim_tells_what_it_gave_back(
 
 
 def test_step_is_noted_with_its_growth_and_its_time(server: Server, caplog: pytest.LogCaptureFixture) -> None:
-    """The figures of /memory/report and of the log are the same."""
+    """The report and the log show the same numbers."""
     started = time.monotonic()
     with caplog.at_level(logging.INFO), server.manager.measure("load"):
         server.hold(80)

@@ -116,7 +116,7 @@ def test_own_memory_is_as_psutil_sees_it() -> None:
     assert mine.anonymous_mb == pytest.approx((theirs.rss - theirs.shared) / MB, rel=0.02)
 
 
-def test_report_of_a_lone_process_has_its_figures() -> None:
+def test_report_of_a_lone_process_is_as_psutil_sees_it() -> None:
     """pytest is no gunicorn: one process, whose parent is another program."""
     (mine,) = read_processes()
     theirs = psutil.Process().memory_full_info()
