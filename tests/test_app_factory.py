@@ -24,6 +24,7 @@ from src.config import Config
 from src.errors import IndexMissing, RagError, ServiceUnavailable
 from src.readiness import Readiness
 from src.web.services import EXTENSION
+from tests.conftest import corpus_places
 
 CONFIG = Config.from_env({})
 
@@ -156,7 +157,7 @@ def test_two_apps_neither_evict_nor_clear_each_others_services() -> None:
 
 def test_nothing_of_a_failed_load_stays(tmp_path: Path) -> None:
     """The next load sees the disk as it is then: an index that was repaired is read from its manifest on."""
-    shutil.copytree(CONFIG.index_dir, tmp_path / "index")
+    shutil.copytree(corpus_places()["INDEX_DIR"], tmp_path / "index")
     config = replace(CONFIG, index_dir=tmp_path / "index", model_dir=tmp_path / "model")
     services = create_app(config).extensions[EXTENSION]
     shutil.copytree(CONFIG.model_dir, tmp_path / "model")
@@ -169,7 +170,7 @@ def test_nothing_of_a_failed_load_stays(tmp_path: Path) -> None:
 
 def test_index_is_opened_with_the_manifest_of_that_moment(tmp_path: Path) -> None:
     """An index that was rebuilt after the first look at /ready is not opened with what that look had read."""
-    shutil.copytree(CONFIG.index_dir, tmp_path / "index")
+    shutil.copytree(corpus_places()["INDEX_DIR"], tmp_path / "index")
     config = replace(CONFIG, index_dir=tmp_path / "index")
     manifest = get_manifest(config)
     (tmp_path / "index" / "lexical.sqlite3").rename(tmp_path / "away")
@@ -203,7 +204,7 @@ def test_probes_and_pages_do_not_wait_for_a_load(monkeypatch: pytest.MonkeyPatch
 
 def test_table_of_services_drives_load_ready_and_unload() -> None:
     """What is listed is loaded and named by /ready; what is heavy is let go, and words can still be searched."""
-    config = replace(CONFIG, top_k=8)
+    config = Config.from_env({**corpus_places(), "TOP_K": "8"})
     app = create_app(config)
     services = app.extensions[EXTENSION]
     assert list(app.test_client().get("/ready").get_json()["loaded"]) == [service.name for service in SERVICES]

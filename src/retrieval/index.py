@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -79,16 +80,18 @@ def open_index(
     manifest = manifest or Manifest.load(index_dir)
     if model_dir is not None:
         manifest.require_match(ModelCard.load(model_dir), store_format())
-    texts = TextStore.open(index_dir / LEXICAL_FILE)
-    open_own_vectors = partial(open_vectors, index_dir, manifest.results.chunks)
-    return Index(manifest, texts, get_encoder or _refuse, get_vectors, open_own_vectors)
+    opened = ExitStack()
+    texts = opened.enter_context(closing(TextStore.open(index_dir / LEXICAL_FILE)))
+    chunks = manifest.results.chunks
+    get_own_vectors = cache(lambda: opened.enter_context(closing(open_vectors(index_dir, chunks))))
+    return Index(manifest, texts, get_encoder or _refuse, get_vectors or get_own_vectors, opened.close)
 
 
 class Index:
     """Finds the chunks that fit a question; use `open_index`.
 
     Args:
-        open_own_vectors: opens the vectors where `get_vectors` is None.
+        close: closes what was opened for this index.
     """
 
     def __init__(
@@ -96,16 +99,15 @@ class Index:
         manifest: Manifest,
         texts: TextStore,
         get_encoder: Callable[[], Encoder],
-        get_vectors: Callable[[], VectorSearch] | None,
-        open_own_vectors: Callable[[], VectorSearch],
+        get_vectors: Callable[[], VectorSearch],
+        close: Callable[[], None],
     ) -> None:
         self.manifest = manifest
         self.texts = texts
         self._words = LexicalIndex(texts)
         self._get_encoder = get_encoder
-        self._get_vectors = get_vectors or self._get_own_vectors
-        self._open_own_vectors = open_own_vectors
-        self._own_vectors: VectorSearch | None = None
+        self._get_vectors = get_vectors
+        self._close = close
         self._search_once = lru_cache(maxsize=REMEMBERED_RESULTS)(self._search)
         self._find_once = lru_cache(maxsize=REMEMBERED_RESULTS)(self._find_passages)
 
@@ -145,14 +147,7 @@ class Index:
 
     def close(self) -> None:
         """Close the texts, and the vectors if this index opened them."""
-        self.texts.close()
-        if self._own_vectors is not None:
-            self._own_vectors.close()
-
-    def _get_own_vectors(self) -> VectorSearch:
-        if self._own_vectors is None:
-            self._own_vectors = self._open_own_vectors()
-        return self._own_vectors
+        self._close()
 
     def _search(self, query: str, limit: int, offset: int, filters: Filters, kind: RetrievalKind) -> Retrieval:
         found = self._rank(query, max(CANDIDATES, limit + offset), filters, kind)
