@@ -74,8 +74,8 @@ def _build(folder: Path, size: int, manifest: Manifest, texts: list[str], rows: 
         manifest.spec, document_hashes={document.path: document.sha256 for document in documents}, skipped={}
     )
     digest = hashlib.sha256(embeddings.tobytes()).hexdigest()
-    floor = manifest.results.relevance_floor
-    Manifest(spec, BuildResults(size, digest, floor, measure_files(folder))).save(folder)
+    floors = manifest.results.relevance_floors
+    Manifest(spec, BuildResults(size, digest, floors, measure_files(folder))).save(folder)
 
 
 def _make_document(number: int, passages: list[list[str]]) -> tuple[Document, list[Chunk]]:

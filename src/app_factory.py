@@ -21,8 +21,10 @@ from src.memory.c_heap import share_heap
 from src.memory.memory_manager import MemoryManager
 from src.memory.memory_probe import MemoryProbe
 from src.memory.worker_recycling import get_recycling
-from src.rag.generator import OpenAIChatGenerator
+from src.rag.generator import Generator
+from src.rag.openai_client import OpenAIClient
 from src.rag.rag_pipeline import RAGPipeline
+from src.rag.relevance import DEFAULT_FLOORS, Floors
 from src.readiness import Readiness
 from src.retrieval.index import Encoder, Index, open_index
 from src.retrieval.vector_store import VectorSearch, open_vectors, store_format
@@ -116,12 +118,13 @@ def get_index(config: Config) -> Index:
 
 @BuildOnce
 def get_rag_pipeline(config: Config) -> RAGPipeline:
-    """Join retrieval, the LLM where there is a key, and the extractive answer."""
-    return RAGPipeline(
-        get_index(config),
-        generator=OpenAIChatGenerator.from_config(config) if config.llm_api_key else None,
-        relevance_floor=get_manifest(config).results.relevance_floor,
-    )
+    """Join retrieval, the LLM where there is a key, and the quotation without one."""
+    generator = None
+    if config.llm_api_key:
+        client = OpenAIClient(config.llm_base_url, config.llm_api_key)
+        generator = Generator(client, (config.llm_model, *config.llm_fallback_models), config.llm_timeout_s)
+    floors = get_manifest(config).results.relevance_floors
+    return RAGPipeline(get_index(config), generator, Floors(*floors) if floors else DEFAULT_FLOORS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,14 +124,14 @@ class BuildResults:
 
     Args:
         embeddings_sha256: of the embeddings in chunk order, float32 rows; what `verify` checks.
-        relevance_floor: score of `src/rag/relevance.py` under which the documents do not answer a question; None: its
-            default.
+        relevance_floors: the `Floors` of `src/rag/relevance.py`: scores of the best passage under which nothing is near,
+            and from which on it answers; None: those of the default model.
         file_bytes: size of each file of the index, by name: a file cut short can crash the engine that maps it.
     """
 
     chunks: int
     embeddings_sha256: str
-    relevance_floor: float | None
+    relevance_floors: tuple[float, float] | None
     file_bytes: dict[str, int]
 
 

@@ -73,6 +73,11 @@ class EmbeddingService:
                 embeddings[rows] = self._run([encoded[i] for i in rows])
         return embeddings
 
+    def find_token(self, word: str) -> int | None:
+        """Return the number of a word that is one token; vocabularies count the more frequent words first."""
+        token: int | None = self._tokenizer.token_to_id(word)
+        return token
+
     def count_tokens(self, text: str) -> int:
         """Count the text's tokens without the special ones, beyond the model's window too."""
         with self._lock:

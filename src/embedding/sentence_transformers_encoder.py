@@ -49,6 +49,11 @@ class SentenceTransformersEncoder:
             embeddings = self._model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
         return np.asarray(embeddings, dtype=np.float32)
 
+    def find_token(self, word: str) -> int | None:
+        """Return the number of a word that is one token; vocabularies count the more frequent words first."""
+        token: int | None = self._model.tokenizer.get_vocab().get(word)
+        return token
+
 
 @contextmanager
 def _translated(device: str | None) -> Iterator[None]:

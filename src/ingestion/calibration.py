@@ -1,6 +1,6 @@
-"""The relevance floor of an index, which depends on its model and its documents; the manifest keeps it.
+"""The relevance floors of an index, which depend on its model and its documents; the manifest keeps them.
 
-The default model's floor was measured on questions with known answers. For any other model, the build asks its new
+The default model's floors were measured on questions with known answers. For any other model, the build asks its new
 index questions that hardly any documents answer. Their scores show what an unrelated question scores.
 """
 
@@ -9,26 +9,27 @@ from contextlib import closing
 from pathlib import Path
 
 from src.artifacts import Manifest
-from src.rag.relevance import DEFAULT_FLOOR, DEFAULT_FLOOR_MODEL, calibrate_floor, measure_relevance
+from src.rag.relevance import DEFAULT_FLOOR_MODEL, calibrate_floors
 from src.retrieval.index import Encoder, open_index
 
 UNRELATED_QUESTIONS = Path(__file__).parent / "unrelated_questions.txt"
-CHUNKS_PER_QUESTION = 5
 
 
-def choose_floor(index_dir: Path, manifest: Manifest, get_encoder: Callable[[], Encoder]) -> float:
-    """Return the floor for an index whose texts and vectors are written.
+def choose_floors(index_dir: Path, manifest: Manifest, get_encoder: Callable[[], Encoder]) -> tuple[float, float] | None:
+    """Return the floors for an index whose texts and vectors are written; None: those of the default model.
 
     Args:
-        manifest: of this index, still without a floor.
+        manifest: of this index, still without floors.
     """
     if manifest.spec.model_name == DEFAULT_FLOOR_MODEL:
-        return DEFAULT_FLOOR
+        return None
     questions = UNRELATED_QUESTIONS.read_text(encoding="utf-8").splitlines()
-    return round(calibrate_floor(_score(questions, index_dir, manifest, get_encoder())), 3)
+    floors = calibrate_floors(score_best(questions, index_dir, manifest, get_encoder()))
+    return floors.refuse, floors.certain
 
 
-def _score(questions: Sequence[str], index_dir: Path, manifest: Manifest, encoder: Encoder) -> list[float]:
+def score_best(questions: Sequence[str], index_dir: Path, manifest: Manifest, encoder: Encoder) -> list[float]:
+    """Return the score of the best chunk for each question that finds one."""
     with closing(open_index(index_dir, manifest=manifest, get_encoder=lambda: encoder)) as index:
-        found = ((question, index.search(question, limit=CHUNKS_PER_QUESTION)) for question in questions)
-        return [measure_relevance(question, retrieval) for question, retrieval in found]
+        found = [index.search(question, limit=1).hits for question in questions]
+    return [hits[0].score for hits in found if hits]

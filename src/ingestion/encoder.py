@@ -67,3 +67,7 @@ class ParallelEncoder:
         with ThreadPoolExecutor(count) as pool:
             list(pool.map(embed_share, range(count)))
         return embeddings
+
+    def find_token(self, word: str) -> int | None:
+        """Return the number of a word that is one token, as `EmbeddingService.find_token`."""
+        return self._services[0].find_token(word)

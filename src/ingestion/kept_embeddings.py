@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from src.artifacts import LEXICAL_FILE, IndexSpec, Manifest
 from src.ingestion.chunker import embedding_text
-from src.rag.quoting import read_sentence
+from src.rag.quotation import read_sentence
 from src.records import Chunk
 from src.retrieval.index import Encoder
 from src.retrieval.text_store import TextStore

@@ -8,6 +8,7 @@ import hashlib
 import json
 from bisect import insort
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from src.artifacts import LEXICAL_FILE, SCHEMA_VERSION, BuildResults, IndexSpec, Manifest, ModelCard, measure_files
 from src.ingestion.build_report import progress_bar
-from src.ingestion.calibration import choose_floor
+from src.ingestion.calibration import choose_floors
 from src.ingestion.chunker import embedding_text
 from src.ingestion.index_check import write_checksums
 from src.ingestion.kept_embeddings import KeptEmbeddings, sentence_texts
@@ -98,8 +99,8 @@ class NewIndex:
         self._writer.finish()
         self._writer.close()
         results = BuildResults(self.chunks, digest, None, measure_files(self._folder))
-        floor = choose_floor(self._folder, Manifest(spec, results), get_encoder)
-        Manifest(spec, BuildResults(self.chunks, digest, floor, results.file_bytes)).save(self._folder)
+        floors = choose_floors(self._folder, Manifest(spec, results), get_encoder)
+        Manifest(spec, replace(results, relevance_floors=floors)).save(self._folder)
         write_checksums(self._folder)
 
     def close(self) -> None:

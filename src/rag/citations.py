@@ -27,7 +27,7 @@ class CitedText:
 
 def resolve_citations(text: str, hits: Sequence[Hit]) -> CitedText:
     """Keep the markers of passages that exist, written `[n]`, and cite for each the sentence that supports it best."""
-    cleaned = normalise_markers(text, len(hits))
+    cleaned = normalise_markers(text, len(hits)).strip()
     claims: dict[int, str] = {}
     for sentence in _sentences_with_markers(cleaned):
         for number in _numbers(sentence):
@@ -46,7 +46,7 @@ def normalise_markers(text: str, passages: int) -> str:
         blank = match[0][: len(match[0]) - len(match[0].lstrip(" \t"))]
         return blank + "".join(f"[{number}]" for number in dict.fromkeys(numbers)) if numbers else ""
 
-    return _MARKER.sub(replace, text).strip()
+    return _MARKER.sub(replace, text)
 
 
 def remove_markers(text: str) -> str:
@@ -54,9 +54,7 @@ def remove_markers(text: str) -> str:
     return _MARKER.sub("", text)
 
 
-def cite(
-    marker: int, chunk: Chunk, start: int, end: int, highlights: Sequence[tuple[int, int]] = ()
-) -> Citation:
+def cite(marker: int, chunk: Chunk, start: int, end: int, highlights: Sequence[tuple[int, int]] = ()) -> Citation:
     """Make the citation of a span of a passage.
 
     Args:

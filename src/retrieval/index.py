@@ -26,6 +26,7 @@ from src.retrieval.ranking import (
     measure_cosines,
     to_passages,
 )
+from src.retrieval.spelling import clean_question, correct_slips
 from src.retrieval.text_store import TextStore
 from src.retrieval.vector_store import VectorSearch, open_vectors, store_format
 
@@ -56,6 +57,9 @@ class Encoder(Protocol):
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return (texts, dimension) float32, rows of norm 1, in the order given."""
+
+    def find_token(self, word: str) -> int | None:
+        """Return the model's own number of a word in lower case, smaller for a more frequent one; None: it knows none."""
 
 
 def open_index(
@@ -127,6 +131,11 @@ class Index:
         """Return up to `limit` passages to answer from: chunks, short ones with those beside them."""
         return self._timed(self._find_once, query, limit, filters, kind)
 
+    def list_titles(self, limit: int) -> tuple[list[str], int]:
+        """Return the first documents' titles, and how many documents there are."""
+        entries, total = self.texts.list_documents(limit, 0)
+        return [entry.title for entry in entries], total
+
     def _timed(self, find: Callable[..., Retrieval], *arguments: object) -> Retrieval:
         started = time.perf_counter()
         found = find(*arguments)
@@ -166,10 +175,12 @@ class Index:
     def _rank(self, query: str, candidates: int, filters: Filters, kind: RetrievalKind) -> _Found:
         """Rank the chunks; look into the sentences of the best."""
         started = time.perf_counter()
+        query = clean_question(query)
         if kind == "lexical":
             return _Found(self._words.search(query, candidates, filters), started)
         encoder, vectors = self._get_encoder(), self._get_vectors()
         started = time.perf_counter()
+        query = correct_slips(query, self.texts, encoder.find_token)
         embedding = encoder.embed([query])[0]
         embed_ms = _ms_since(started)
         dense = vectors.search(embedding, candidates, filters)

@@ -34,8 +34,8 @@ SIMILAR = 8
 REPEATED = 0.9
 # Of fewer sentences it needs the headings to tell what they are about: "The notice is four weeks."
 MIN_SENTENCES = 3
-# A passage of fewer words takes in the chunks beside it, one on each side.
-MIN_PASSAGE_WORDS = 150
+# A passage takes in the chunks beside it, one on each side, while it has no more words than this.
+MAX_PASSAGE_WORDS = 220
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +168,15 @@ def to_passages(
         if hit.chunk.chunk_id in taken or len(passages) == limit:
             continue
         run = [hit]
+        room = MAX_PASSAGE_WORDS - len(hit.chunk.text.split())
         for step in (1, -1):
             edge = run[-1 if step > 0 else 0].chunk
             other = beside.get(f"{edge.document}#{edge.number + step}")
-            is_short = sum(len(part.chunk.text.split()) for part in run) < MIN_PASSAGE_WORDS
-            if other and is_short and other.chunk.chunk_id not in taken and _continues(edge, other.chunk):
-                run = [*run, other] if step > 0 else [other, *run]
+            if other and other.chunk.chunk_id not in taken and _continues(edge, other.chunk):
+                words = len(other.chunk.text.split())
+                if words <= room:
+                    run = [*run, other] if step > 0 else [other, *run]
+                    room -= words
         taken.update(part.chunk.chunk_id for part in run)
         passages.append(_join(hit, run, read_text))
     return passages
