@@ -5,9 +5,9 @@ from typing import get_args
 
 import ir_measures
 from ir_measures import RR, R, Success, nDCG
+from src.rag.history import add_context, bound_history
 
 from evals.datasets import Question
-from src.rag.history import add_context, bound_history
 from src.records import Hit, RetrievalKind
 from src.retrieval.index import Index
 

@@ -124,8 +124,8 @@ class BuildResults:
 
     Args:
         embeddings_sha256: of the embeddings in chunk order, float32 rows; what `verify` checks.
-        relevance_floors: the `Floors` of `src/rag/relevance.py`: scores of the best passage under which nothing is near,
-            and from which on it answers; None: those of the default model.
+        relevance_floors: the `Floors` of `src/rag/relevance.py`: scores of the best passage under which nothing is
+            near, and from which on it answers; None: those of the default model.
         file_bytes: size of each file of the index, by name: a file cut short can crash the engine that maps it.
     """
 

@@ -170,7 +170,7 @@ class Config:
         _integer(1, 600), "30", "The seconds that one answer of the LLM may take, with retries."
     )
     top_k: int = _setting(
-        _integer(1, 20), "5", "The number of passages to answer from. A request can name another number."
+        _integer(1, 20), "12", "The number of passages to answer from. A request can name another number."
     )
     max_requests: int = _setting(
         _integer(0, 1_000_000), "50", "The worker is replaced after this many chats. 0 means never."

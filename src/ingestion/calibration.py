@@ -15,7 +15,9 @@ from src.retrieval.index import Encoder, open_index
 UNRELATED_QUESTIONS = Path(__file__).parent / "unrelated_questions.txt"
 
 
-def choose_floors(index_dir: Path, manifest: Manifest, get_encoder: Callable[[], Encoder]) -> tuple[float, float] | None:
+def choose_floors(
+    index_dir: Path, manifest: Manifest, get_encoder: Callable[[], Encoder]
+) -> tuple[float, float] | None:
     """Return the floors for an index whose texts and vectors are written; None: those of the default model.
 
     Args:

@@ -31,7 +31,8 @@ _HELP = re.compile(
     re.IGNORECASE,
 )
 _CONTENTS = re.compile(
-    r"(?:(?:which|what) (?:documents?|files?|sources?)(?: (?:do you (?:have|know)|are (?:there|indexed|here)|can you (?:read|search)))?|"
+    r"(?:(?:which|what) (?:documents?|files?|sources?)"
+    r"(?: (?:do you (?:have|know)|are (?:there|indexed|here)|can you (?:read|search)))?|"
     r"(?:list|show)(?: me)?(?: all)?(?: (?:the|your))? (?:documents?|files?|sources?)|"
     r"what (?:is|are) in (?:the|your) (?:documents?|files?)|table of contents)",
     re.IGNORECASE,

@@ -1,8 +1,8 @@
 """What an LLM is asked: the rules in `prompts/answer.txt`, the conversation, the passages as numbered quotations.
 
-`prompts/answer.txt` is the place to change how the LLM answers. Two things must stay, because the code reads them in its
-answer: passages are cited as `[n]` (`citations.py`), and `{not_answered}` are the words by which the LLM says that the
-passages do not answer (`is_refusal`). Everything is bounded in characters; English has about four to a token.
+`prompts/answer.txt` is the place to change how the LLM answers. Two things must stay, because the code reads them in
+its answer: passages are cited as `[n]` (`citations.py`), and `{not_answered}` are the words by which the LLM says that
+the passages do not answer (`is_refusal`). Everything is bounded in characters; English has about four to a token.
 """
 
 import re

@@ -16,8 +16,9 @@ from src.retrieval.analyzer import content_stems, question_stems
 
 # Chosen on people_dev with the rest of this file; docs/decisions/0003 has the figures.
 MAX_WORDS = 170
-# How near its score must come to the best one's for a second passage to be quoted.
-SECOND_MARGIN = 0.08
+# How near its score must come to the best one's for a second passage to be quoted, and how much of it.
+SECOND_MARGIN = 0.16
+MAX_SECOND_WORDS = 90
 # Sentences whose cosine comes this near to the best one's are marked too, three in all.
 HIGHLIGHT_MARGIN = 0.1
 MAX_HIGHLIGHTS = 3
@@ -48,7 +49,7 @@ def answer_by_quotation(question: str, hits: Sequence[Hit]) -> CitedText:
     citations: list[Citation] = []
     for marker, hit in enumerate(hits[:2], start=1):
         if hit.score >= hits[0].score - SECOND_MARGIN:
-            text, citation = _quote(question, hit, marker)
+            text, citation = _quote(question, hit, marker, MAX_WORDS if marker == 1 else MAX_SECOND_WORDS)
             pieces.append(text)
             citations.append(citation)
     return CitedText("\n\n".join(pieces), tuple(citations))
@@ -67,13 +68,13 @@ def read_sentence(chunk: Chunk, sentence: int) -> str:
     return " ".join(words if len(words) <= MAX_SENTENCE_WORDS else [*words[: MAX_SENTENCE_WORDS - 1], "…"])
 
 
-def _quote(question: str, hit: Hit, marker: int) -> tuple[str, Citation]:
+def _quote(question: str, hit: Hit, marker: int, max_words: int) -> tuple[str, Citation]:
     chunk = hit.chunk
     fits = list(hit.cosines) or _share_words(question, chunk)
     start, end = 0, len(chunk.text)
     lead_in = None
-    if len(chunk.text.split()) > MAX_WORDS and fits:
-        span = _cut(chunk, fits.index(max(fits)))
+    if len(chunk.text.split()) > max_words and fits:
+        span = _cut(chunk, fits.index(max(fits)), max_words)
         start = 0 if span.first == 0 else _line_start(chunk.text, chunk.sentences[span.first][0])
         end = chunk.sentences[span.last][1]
         lead_in = _find_lead_in(chunk, span.first)
@@ -96,11 +97,11 @@ def _share_words(question: str, chunk: Chunk) -> list[float]:
     return [len(stems) / max(1, len(wanted)) for stems in held]
 
 
-def _cut(chunk: Chunk, best: int) -> _Span:
+def _cut(chunk: Chunk, best: int, max_words: int) -> _Span:
     """Grow from the best sentence to both sides until the words are used up."""
     sizes = [len(chunk.text[start:end].split()) for start, end in chunk.sentences]
     first = last = best
-    room = MAX_WORDS - sizes[best]
+    room = max_words - sizes[best]
     while True:
         sides = [at for at in (first - 1, last + 1) if 0 <= at < len(sizes) and sizes[at] <= room]
         if not sides:

@@ -59,7 +59,7 @@ class Encoder(Protocol):
         """Return (texts, dimension) float32, rows of norm 1, in the order given."""
 
     def find_token(self, word: str) -> int | None:
-        """Return the model's own number of a word in lower case, smaller for a more frequent one; None: it knows none."""
+        """Return the model's own number of a word in lower case; the more frequent the smaller. None: it knows none."""
 
 
 def open_index(
@@ -124,7 +124,7 @@ class Index:
         filters: Filters = _NO_FILTERS,
         kind: RetrievalKind = "hybrid",
     ) -> Retrieval:
-        """Return `limit` chunks after the first `offset`; the score is the fused one, the cosine, or BM25, by `kind`."""
+        """Return `limit` chunks after the first `offset`; the score is fused, the cosine, or BM25, by `kind`."""
         return self._timed(self._search_once, query, limit, offset, filters, kind)
 
     def find_passages(self, query: str, *, limit: int, filters: Filters, kind: RetrievalKind) -> Retrieval:
