@@ -5,9 +5,10 @@ from typing import get_args
 
 import ir_measures
 from ir_measures import RR, R, Success, nDCG
-from src.rag.history import add_context, bound_history
 
 from evals.datasets import Question
+from src.rag.conversation import bound_history, put_in_context
+from src.rag.relevance import needed_nearness
 from src.records import Hit, RetrievalKind
 from src.retrieval.index import Index
 
@@ -21,8 +22,7 @@ def measure_retrieval(index: Index, questions: Sequence[Question], kind: Retriev
     asked = [question for question in questions if question.golds]
     run: dict[str, dict[str, float]] = {}
     for question in asked:
-        query = add_context(question.text, bound_history(question.history))
-        hits = index.search(query, limit=HITS_PER_QUESTION, kind=kind).hits
+        hits = index.search(_to_query(index, question), limit=HITS_PER_QUESTION, kind=kind).hits
         run[question.question_id] = _first_ranks(question, hits)
     relevant = {
         question.question_id: {str(number): gold.grade for number, gold in enumerate(question.golds)}
@@ -30,6 +30,15 @@ def measure_retrieval(index: Index, questions: Sequence[Question], kind: Retriev
     }
     values = ir_measures.calc_aggregate(MEASURES.values(), relevant, run)
     return {name: values[measure] for name, measure in MEASURES.items()}
+
+
+def _to_query(index: Index, question: Question) -> str:
+    """Put a question into its context where the pipeline would, by what the hybrid search brings."""
+    in_context = put_in_context(question.text, bound_history(question.history))
+    if in_context is None:
+        return question.text
+    alone, other = (index.search(query, limit=1) for query in (question.text, in_context))
+    return in_context if (other.nearest or 0.0) > needed_nearness(question.text, alone) else question.text
 
 
 def _first_ranks(question: Question, hits: Iterable[Hit]) -> dict[str, float]:

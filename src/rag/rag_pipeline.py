@@ -1,28 +1,21 @@
-"""From a question to an answer: find passages, let an LLM write from them, or quote the passage that fits best.
+"""From a question to an answer: find the passages, then let `answer_writer.py` write from them or quote them.
 
 Knows nothing of HTTP, of the process's memory or of the environment: the memory mode comes with each question.
 """
 
-import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Generator as Events
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from src.errors import GenerationError
-from src.rag.citations import CitedText, resolve_citations
+from src.rag.answer_writer import Draft
 from src.rag.conversation import bound_history, put_in_context, reply_to_small_talk
 from src.rag.generator import Generator
-from src.rag.prompt import build_answer_messages
-from src.rag.quotation import answer_by_quotation
-from src.rag.relevance import DEFAULT_FLOORS, MOST_NEAR, Floors, Outcome, judge, needed_nearness
-from src.rag.written_answer import WrittenAnswer
+from src.rag.relevance import DEFAULT_FLOORS, MOST_NEAR, Floors, needed_nearness
 from src.records import (
     Answer,
-    AnsweredBy,
     AnswerEvent,
-    Citation,
     Done,
     Filters,
     Hit,
@@ -30,23 +23,10 @@ from src.records import (
     Retrieval,
     RetrievalKind,
     Sources,
-    Token,
     Turn,
 )
 
-MAX_ANSWER_TOKENS = 600
-MAX_NAMED = 3
-
-REFUSAL = "The documents do not answer this question."
-UNCERTAIN = "This may not answer your question. It is the passage that comes nearest."
-LLM_FAILED = "The language model could not be reached. This is what the documents say."
-LLM_BROKE_OFF = "The language model broke off. What follows is quoted from the documents."
-PARTLY_UNSUPPORTED = "A part of this answer was not found in the documents; it is marked."
-WORDS_ONLY = "Memory is short at the moment: passages were found by their words only."
-
 NO_FILTERS = Filters()
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +120,13 @@ class RAGPipeline:
         retrieval = Retrieval((), MODE_LIMITS[mode].kind, 0, 0.0, 0.0) if reply else self._find(asked)
         found = self._clock()
         yield Sources(retrieval)
-        draft = _Draft(reply or "", "none")
+        draft = Draft(question, retrieval)
         if reply:
-            yield Token(reply)
+            yield from draft.reply(reply)
         else:
-            yield from self._write(asked, retrieval, draft)
+            yield from draft.write(self._generator, asked.history, self._floors)
         ended = self._clock()
-        yield Done(draft.finish(retrieval, mode, (ended - found) * 1000, (ended - began) * 1000))
+        yield Done(draft.finish(mode, (ended - found) * 1000, (ended - began) * 1000))
 
     def _find(self, asked: _Asked) -> Retrieval:
         """Search for the question as it stands, and in its context where that may be what was meant.
@@ -167,110 +147,6 @@ class RAGPipeline:
     def _search(self, query: str, asked: _Asked) -> Retrieval:
         kind = MODE_LIMITS[asked.mode].kind
         return self._passages.find_passages(query, limit=asked.limit, filters=asked.filters, kind=kind)
-
-    def _write(self, asked: _Asked, retrieval: Retrieval, draft: "_Draft") -> Iterator[AnswerEvent]:
-        if self._generator and retrieval.hits:
-            try:
-                yield from _write_by_llm(self._generator, asked, retrieval, draft)
-                return
-            except GenerationError as exc:
-                logger.warning("Quoting the documents: %s", exc)
-                draft.notice = LLM_BROKE_OFF if draft.text else LLM_FAILED
-        yield from _quote(asked.question, retrieval, self._floors, draft)
-
-
-class _Draft:
-    """An answer while it is written."""
-
-    def __init__(self, text: str, answered_by: AnsweredBy) -> None:
-        self.text = text
-        self.answered_by = answered_by
-        self.citations: tuple[Citation, ...] = ()
-        self.model: str | None = None
-        self.notice: str | None = None
-
-    def finish(self, retrieval: Retrieval, mode: MemoryMode, generate_ms: float, total_ms: float) -> Answer:
-        """Make the answer of it; a search by words only is mentioned unless there is something else to say."""
-        words_only = WORDS_ONLY if mode is MemoryMode.DEGRADED and retrieval.hits else None
-        return Answer(
-            text=self.text,
-            grounded=bool(self.citations),
-            answered_by=self.answered_by,
-            model=self.model,
-            citations=self.citations,
-            retrieval=retrieval,
-            mode=mode,
-            generate_ms=generate_ms,
-            total_ms=total_ms,
-            notice=self.notice or words_only,
-        )
-
-
-def _write_by_llm(generator: Generator, asked: _Asked, retrieval: Retrieval, draft: _Draft) -> Iterator[AnswerEvent]:
-    completion = generator.start(
-        build_answer_messages(asked.question, retrieval.hits, asked.history), max_tokens=MAX_ANSWER_TOKENS
-    )
-    written = WrittenAnswer(asked.question, retrieval.hits)
-    try:
-        for piece in completion:
-            if shown := written.add(piece):
-                draft.text += shown
-                yield Token(shown)
-    finally:
-        completion.close()
-        _note_written(written, completion.model, retrieval, draft)
-    if rest := written.finish():
-        draft.text += rest
-        yield Token(rest)
-    if written.is_refusal:
-        yield from _refuse(retrieval, draft)
-    elif not draft.text:
-        raise GenerationError("The LLM wrote nothing.")
-    _note_written(written, completion.model, retrieval, draft)
-
-
-def _note_written(written: WrittenAnswer, model: str, retrieval: Retrieval, draft: _Draft) -> None:
-    """Keep what is known of the text that was shown so far, in case no more comes."""
-    if draft.text:
-        draft.model = model
-    if draft.text and not written.is_refusal:
-        draft.answered_by = "llm"
-        draft.citations = resolve_citations(draft.text, retrieval.hits).citations
-        draft.notice = PARTLY_UNSUPPORTED if written.has_unsupported else None
-
-
-def _quote(question: str, retrieval: Retrieval, floors: Floors, draft: _Draft) -> Iterator[AnswerEvent]:
-    """Quote what fits best, or refuse; after an LLM that broke off, below what it wrote."""
-    outcome = judge(retrieval, floors)
-    quoted = answer_by_quotation(question, retrieval.hits) if outcome is not Outcome.NOT_FOUND else CitedText("", ())
-    if not draft.text and not quoted.citations:
-        yield from _refuse(retrieval, draft)
-        return
-    text = quoted.text
-    if draft.text:
-        text = f"\n\n*{LLM_BROKE_OFF}*" + (f"\n\n{text}" if text else "")
-    else:
-        draft.answered_by = "extractive"
-        if outcome is Outcome.UNCERTAIN:
-            draft.notice = UNCERTAIN
-    draft.text += text
-    cited = {citation.marker: citation for citation in (*quoted.citations, *draft.citations)}
-    draft.citations = tuple(cited.values())
-    yield Token(text)
-
-
-def _refuse(retrieval: Retrieval, draft: _Draft) -> Iterator[AnswerEvent]:
-    """Say that the documents do not answer, and name the nearest passages."""
-    draft.answered_by = "none"
-    draft.text = REFUSAL
-    if retrieval.hits:
-        named = dict.fromkeys(_name(hit) for hit in retrieval.hits[:MAX_NAMED])
-        draft.text += "\n\nThe nearest passages:\n" + "\n".join(f"- {name}" for name in named)
-    yield Token(draft.text)
-
-
-def _name(hit: Hit) -> str:
-    return ": ".join(part for part in (hit.chunk.title, hit.chunk.section) if part)
 
 
 def _merge(first: Retrieval, second: Retrieval, limit: int) -> Retrieval:
