@@ -58,18 +58,21 @@ def measure_answers(asked: Sequence[Asked]) -> dict[str, float]:
 
 
 def measure_refusals(asked: Sequence[Asked]) -> dict[str, float]:
-    """Judge what is refused.
+    """Judge what is refused, and what is answered with a word of doubt.
 
-    `recall`: share of the questions without an answer in the documents that are refused. `precision`: share of the
-    refused that have none. `false_refusals`: share of the questions with an answer that are refused.
+    `recall`: share of the questions without an answer in the documents that are refused; `doubted`: refused or marked
+    as uncertain. `precision`: share of the refused that have no answer. `false_refusals`, `uncertain`: share of the
+    questions with an answer that are refused, or marked as uncertain.
     """
     wrongly = [not item.answer.grounded for item in asked if item.question.golds]
     rightly = [not item.answer.grounded for item in asked if not item.question.golds]
     return {
         "questions": float(len(rightly)),
         "recall": _share(rightly),
+        "doubted": _share([_is_doubted(item) for item in asked if not item.question.golds]),
         "precision": sum(rightly) / max(1, sum(rightly) + sum(wrongly)),
         "false_refusals": _share(wrongly),
+        "uncertain": _share([_is_doubted(item) and item.answer.grounded for item in asked if item.question.golds]),
     }
 
 
@@ -99,6 +102,10 @@ def holds(text: str, answers: Sequence[Sequence[str]]) -> bool:
 def _normalise(text: str) -> str:
     """Fold case, articles and punctuation as SQuAD's own measure does (Rajpurkar et al. 2016)."""
     return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
+
+
+def _is_doubted(item: Asked) -> bool:
+    return not item.answer.grounded or item.answer.notice is not None
 
 
 def _is_short(question: Question) -> bool:

@@ -18,6 +18,7 @@ from typing import Any
 
 from benchmarks.running_server import ROOT, run_server
 from evals.evaluation import Measures
+from evals.steadiness import measure_steadiness
 from src.artifacts import ModelCard
 
 FIRST_WORDS = 60
@@ -71,10 +72,13 @@ def score_people(questions: Sequence[dict[str, Any]], documents: Path, model_dir
     command = [sys.executable, "build_embeddings.py"]
     subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=True, stdout=subprocess.DEVNULL)
     with run_server({**environment, "MAX_REQUESTS": "0"}) as server:
-        return measure_people(
+        measures = measure_people(
             judge(question, server.ask(question["question"], history=question.get("history", [])))
             for question in questions
         )
+        alone = [question["question"] for question in questions if not question.get("history")]
+        steady = measure_steadiness(alone, lambda text: server.ask(text)["sources"][0]["chunk_id"])
+        return {**measures, "steady": steady}
 
 
 def judge(question: dict[str, Any], reply: dict[str, Any]) -> Judged:
