@@ -10,7 +10,8 @@ BASELINE_FILE = Path(__file__).parent / "baseline.json"
 # By how much a measure may get worse: two or three of the handbook's questions. CPU times are not compared.
 MAY_FALL = {
     "ndcg@10": 0.02, "mrr": 0.02, "hit@5": 0.02, "recall@20": 0.02, "cites_gold": 0.03, "has_gold": 0.03,
-    "recall": 0.06, "doubted": 0.06, "precision": 0.06, "right_first": 0.03, "right_at_once": 0.03, "right_anywhere": 0.03,
+    "recall": 0.06, "doubted": 0.06, "precision": 0.06, "right_first": 0.03, "right_at_once": 0.03,
+    "right_anywhere": 0.03,
     "gold_in_sources": 0.03, "gold_text_in_sources": 0.03, "refused": 0.1, "refused_or_uncertain": 0.1,
 }  # fmt: skip
 MAY_RISE = {"false_refusals": 0.03, "refused_wrongly": 0.03, "uncertain": 0.1, "markup": 0.02, "words": 5.0}

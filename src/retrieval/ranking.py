@@ -29,7 +29,7 @@ LEXICAL_WEIGHT = 0.65
 # A question whose best chunk has less BM25 than this shares few words with the documents: its words count less.
 STRONG_BM25 = 20.0
 LIFT = 0.7
-SIMILAR = 8
+SIMILAR = 12
 # A repeat shares this much of its sentences with a better chunk.
 REPEATED = 0.9
 # Of fewer sentences it needs the headings to tell what they are about: "The notice is four weeks."
