@@ -177,6 +177,7 @@ class Index:
         started = time.perf_counter()
         query = clean_question(query)
         if kind == "lexical":
+            query = correct_slips(query, self.texts, lambda _: None)
             return _Found(self._words.search(query, candidates, filters), started)
         encoder, vectors = self._get_encoder(), self._get_vectors()
         started = time.perf_counter()

@@ -10,14 +10,14 @@ import pytest
 from src.records import Document, Filters
 from src.retrieval import query_terms
 from src.retrieval.lexical_index import COLUMN_WEIGHTS, LexicalIndex
-from src.retrieval.query_terms import (
+from src.retrieval.lexical_index import (
     MAX_SIMILAR,
     MAX_TERMS,
     MIN_SCORED,
     SIMILARITY,
     Term,
     choose_terms,
-    find_similar_words,
+    find_known_words,
 )
 from src.retrieval.text_store import TextStore
 from tests.fakes import cut_chunk
@@ -124,7 +124,7 @@ def test_similar_words_are_what_difflib_finds_among_all(tmp_path: Path) -> None:
     for word in words[::10]:
         mistyped = word[:3] + "q" + word[4:]
         of_like_length = [known for known in words if abs(len(known) - len(mistyped)) <= 2]
-        similar = find_similar_words(store, mistyped)
+        similar = find_known_words(store, mistyped)
         assert similar == get_close_matches(mistyped, of_like_length, n=MAX_SIMILAR, cutoff=SIMILARITY)
         found += word in similar
     assert found > 30
