@@ -32,6 +32,8 @@ _IMAGE_OR_LINK = re.compile(r"!?\[([^\]\[]*)\]\([^()\s]*(?:[ \t]+\"[^\"]*\")?\)"
 _MARKUP = re.compile(
     r"<!--.*?-->|</?[A-Za-z][^<>]*>|\{\{.{0,200}?\}\}|\{%.{0,200}?%\}|[ \t]*\{[:#][^{}]*\}[ \t]*\Z|\*\*|__"
 )
+_FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
+_COMMENT_OR_HEADING = re.compile(r"^#{1,6}[ \t]", re.MULTILINE)
 _CODE = re.compile(r"(`[^`\n]*`)")
 
 
@@ -78,7 +80,7 @@ def _quote(question: str, hit: Hit, marker: int, max_words: int) -> tuple[str, C
         start = 0 if span.first == 0 else _line_start(chunk.text, chunk.sentences[span.first][0])
         end = chunk.sentences[span.last][1]
         lead_in = _find_lead_in(chunk, span.first)
-    lines = render(chunk.text[start:end], _find_head(chunk.text[:start]))
+    lines = render(chunk.text[start:end], _find_head(chunk.text[:start]), is_code=_starts_in_code(chunk, start, end))
     heading = chunk.section.rpartition(" > ")[2]
     if lead_in is not None:
         lines = f"{read_sentence(chunk, lead_in)}\n{lines}"
@@ -139,12 +141,25 @@ def _line_start(text: str, at: int) -> int:
     return start if not text[start:at].strip("-*+•>|.) \t0123456789[]xX") else at
 
 
-def render(text: str, table_head: Sequence[str] = ()) -> str:
-    """Write Markdown source as a person reads it: no links, tags or table borders; lists and code stay."""
-    lines: list[str] = []
+def _starts_in_code(chunk: Chunk, start: int, end: int) -> bool:
+    """Tell whether a part of a passage begins inside a block of code, whose first fence is not in it."""
+    if len(_FENCE.findall(chunk.text, 0, start)) % 2:
+        return True
+    fence = _FENCE.search(chunk.text, start, end)
+    comment = _COMMENT_OR_HEADING.search(chunk.text, start, fence.start() if fence else end)
+    # A heading is no sentence, a comment in code is.
+    return comment is not None and any(first <= comment.start() < last for first, last in chunk.sentences)
+
+
+def render(text: str, table_head: Sequence[str] = (), *, is_code: bool = False) -> str:
+    """Write Markdown source as a person reads it: no links, tags or table borders; lists and code stay.
+
+    Args:
+        is_code: the text begins inside a block of code.
+    """
+    lines: list[str] = ["```"] if is_code else []
     head = list(table_head)
     source = text.split("\n")
-    is_code = False
     for number, line in enumerate(source):
         following = source[number + 1] if number + 1 < len(source) else ""
         if line.lstrip().startswith(("```", "~~~")):
