@@ -64,7 +64,7 @@ def test_llm_answers_from_numbered_passages_and_invented_markers_go(server: Serv
 
 
 def test_first_token_passes_through_while_the_llm_still_writes(server: Server, llm: LLMServer) -> None:
-    """Nothing collects the answer on its way; `done` brings the whole of it."""
+    """Nothing collects the answer on its way; `done` brings the pieces joined."""
     gate = Event()
     llm.script = [Reply(headers=SSE, body=[event("Five "), gate, event("days [1].", "stop"), b"data: [DONE]\n\n"])]
     with ask_for_stream(server) as response:
