@@ -26,7 +26,7 @@ MAX_HIGHLIGHTS = 3
 MAX_SENTENCE_WORDS = 80
 
 _BULLET = re.compile(r"[ \t>]*(?:[-*+•]|\d{1,3}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?\Z")
-_HEADING = re.compile(r"#{1,6}[ \t]+")
+_HEADING = re.compile(r"^#{1,6}[ \t]+")
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
 _IMAGE_OR_LINK = re.compile(r"!?\[([^\]\[]*)\]\([^()\s]*(?:[ \t]+\"[^\"]*\")?\)")
 _MARKUP = re.compile(
@@ -161,8 +161,8 @@ def render(text: str, table_head: Sequence[str] = ()) -> str:
                 lines.append("- " + _read_row(line, head, "; "))
         else:
             head = []
-            heading = _HEADING.match(line)
-            lines += ["", f"**{_to_plain(line[heading.end() :].rstrip(' \t#'))}**", ""] if heading else [_to_plain(line)]
+            text = _to_plain(_HEADING.sub("", line).rstrip(" \t#"))
+            lines += ["", f"**{text}**", ""] if _HEADING.match(line) else [_to_plain(line)]
     if is_code:
         lines.append("```")
     return re.sub(r"\n{3,}", "\n\n", "\n".join(line.rstrip() for line in lines)).strip()
