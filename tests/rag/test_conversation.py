@@ -90,7 +90,9 @@ def test_greeting_says_what_can_be_asked(message: str) -> None:
     assert (reply(message) or "").startswith(expected)
 
 
-@pytest.mark.parametrize("message", ["help", "What can you do?", "what can I ask", "who are you", "How does this work?"])
+@pytest.mark.parametrize(
+    "message", ["help", "What can you do?", "what can I ask", "who are you", "How does this work?"]
+)
 def test_help_says_the_same_without_a_greeting(message: str) -> None:
     """Somebody who asks for help was greeted already."""
     assert (reply(message) or "").startswith("I answer questions from 5 documents, such as “Title 1”,")
@@ -98,7 +100,9 @@ def test_help_says_the_same_without_a_greeting(message: str) -> None:
 
 def test_one_document_is_named_alone() -> None:
     """One is no plural and has no "and"."""
-    assert (reply("hi", documents=1) or "").startswith("Hello! I answer questions from one document, such as “Title 1”, and")
+    assert (reply("hi", documents=1) or "").startswith(
+        "Hello! I answer questions from one document, such as “Title 1”, and"
+    )
 
 
 def test_empty_index_is_owned_up_to() -> None:

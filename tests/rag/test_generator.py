@@ -170,9 +170,7 @@ class Scripted:
         self.max_tokens: list[int] = []
         self.closed = 0
 
-    def stream(
-        self, model: str, messages: Sequence[ChatMessage], *, max_tokens: int, timeout_s: float
-    ) -> Pieces[str]:
+    def stream(self, model: str, messages: Sequence[ChatMessage], *, max_tokens: int, timeout_s: float) -> Pieces[str]:
         self.models.append(model)
         self.timeouts_s.append(timeout_s)
         self.max_tokens.append(max_tokens)

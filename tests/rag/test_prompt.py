@@ -35,7 +35,9 @@ def test_rules_ask_for_the_markers_that_are_read() -> None:
     assert normalise_markers("[1] or [2][3]", 3) == "[1] or [2][3]"
 
 
-@pytest.mark.parametrize("text", ["NOT ANSWERED", "**Not answered.**", " `not_answered`", "NOT ANSWERED\n\nSorry.", "> NOT\nANSWERED"])
+@pytest.mark.parametrize(
+    "text", ["NOT ANSWERED", "**Not answered.**", " `not_answered`", "NOT ANSWERED\n\nSorry.", "> NOT\nANSWERED"]
+)
 def test_refusal_is_read_whatever_markdown_is_around_it(text: str) -> None:
     """LLMs add signs and a line of regret."""
     assert is_refusal(text)
@@ -91,7 +93,10 @@ def test_title_cannot_end_the_quotation_either() -> None:
 
 def test_other_tags_stay_as_they_are() -> None:
     """Only our own tags have power; code is quoted as it is written."""
-    assert "<b>Ten</b> <passenger>" in build_answer_messages("?", hits_of([make_chunk("<b>Ten</b> <passenger>")]), ())[-1].content
+    assert (
+        "<b>Ten</b> <passenger>"
+        in build_answer_messages("?", hits_of([make_chunk("<b>Ten</b> <passenger>")]), ())[-1].content
+    )
 
 
 def test_prompt_is_bounded() -> None:
@@ -106,7 +111,7 @@ def test_prompt_is_bounded() -> None:
 
 def test_passage_of_which_only_a_scrap_would_fit_is_left_out() -> None:
     """Its heading and 200 characters are the least that is worth a number."""
-    whole = "<passage number=\"[1]\">\nLeave\n"
+    whole = '<passage number="[1]">\nLeave\n'
 
     def count(room: int) -> int:
         first = make_chunk("x" * (MAX_PASSAGES_CHARS - len(whole) - room))

@@ -236,7 +236,7 @@ def test_reference_in_a_document_never_becomes_a_marker(text: str) -> None:
 @pytest.mark.parametrize(
     ("source", "text"),
     [
-        ("See [the *form*](/f.pdf \"Form\") and ![logo](l.png).", "See the *form* and logo."),
+        ('See [the *form*](/f.pdf "Form") and ![logo](l.png).', "See the *form* and logo."),
         ("[![badge](b.svg)](/ci) Ten", "badge Ten"),
         ("<b>Fish &amp; chips</b><br/> 2 < 3", "Fish & chips 2 < 3"),
         ("**Ten** __days__ <!-- no --> {{ site.name }}{% if x %}.", "Ten days  ."),
@@ -294,7 +294,9 @@ def test_sentence_is_read_alone() -> None:
     assert read_sentence(make_chunk(whole + " end"), 0) == whole[: -len("word")] + "…"
 
 
-@pytest.mark.parametrize("part", [" ", "-", "| ", "- ", "# ", "#", "<!--", "[", "[a](", '[a](b "', "{{", "{: ", "&#", "`", "**"])
+@pytest.mark.parametrize(
+    "part", [" ", "-", "| ", "- ", "# ", "#", "<!--", "[", "[a](", '[a](b "', "{{", "{: ", "&#", "`", "**"]
+)
 def test_worst_passage_takes_little_time(part: str) -> None:
     """A line of 20 kB of what each pattern begins with is drawn in two seconds at most."""
     line = part * (20_000 // len(part)) + "x"

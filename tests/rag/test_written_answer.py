@@ -111,7 +111,9 @@ def test_bracket_that_is_never_closed_is_shown_at_last() -> None:
     assert written.finish() == " [1"
 
 
-@pytest.mark.parametrize("pieces", [["NOT ANSWERED"], ["NOT", " ANS", "WERED", "."], ["**Not answered**", " Sorry, [1]."]])
+@pytest.mark.parametrize(
+    "pieces", [["NOT ANSWERED"], ["NOT", " ANS", "WERED", "."], ["**Not answered**", " Sorry, [1]."]]
+)
 def test_refusal_is_never_shown(pieces: "list[str]") -> None:
     """The agreed words are for the code, whatever comes after them."""
     written = show(pieces)
@@ -195,7 +197,25 @@ def test_sentences_on_one_line_are_judged_one_by_one() -> None:
     assert MARK not in text_of("Staff have paid leave of approx. elephants usually loudly each calendar year.")
 
 
-MARKER_LIKE = ["[", "[1,", "[1 ", "【3†", " ", "\n", ".\n", ". [1] ", "]", "](", "<", "</", "1,", "1-", "NOT ", "A. ", "[[9]"]
+MARKER_LIKE = [
+    "[",
+    "[1,",
+    "[1 ",
+    "【3†",
+    " ",
+    "\n",
+    ".\n",
+    ". [1] ",
+    "]",
+    "](",
+    "<",
+    "</",
+    "1,",
+    "1-",
+    "NOT ",
+    "A. ",
+    "[[9]",
+]
 
 
 @pytest.mark.parametrize("part", MARKER_LIKE)
