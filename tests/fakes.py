@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from src.records import Chunk, Document, Hit, Retrieval, RetrievalKind
+from src.records import Chunk, Document, Filters, Hit, Retrieval, RetrievalKind
 
 DIMENSION = 256
 _STOP_WORDS = frozenset({
@@ -18,6 +18,7 @@ _STOP_WORDS = frozenset({
     "many", "much", "my", "not", "of", "on", "or", "the", "there", "to", "what", "when", "where", "which", "who", "you",
 })  # fmt: skip
 _STEM_CHARS = 5
+TOKENS = ("paint", "point", "giraffe")  # words that a model knows, the more frequent first
 
 
 def embed(text: str) -> NDArray[np.float32]:
@@ -35,6 +36,10 @@ class WordEncoder:
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed each text; (texts, DIMENSION)."""
         return np.array([embed(text) for text in texts], dtype=np.float32).reshape(len(texts), DIMENSION)
+
+    def find_token(self, word: str) -> int | None:
+        """Know a handful of words, the more frequent first."""
+        return TOKENS.index(word) if word in TOKENS else None
 
 
 def make_chunk(
@@ -84,20 +89,44 @@ def hits_of(chunks: Sequence[Chunk], question: str | None = None) -> list[Hit]:
     return [Hit(chunk, 1.0 / rank, cosines[rank - 1]) for rank, chunk in enumerate(chunks, start=1)]
 
 
+def hits_scored(*scored: tuple[Chunk, float]) -> list[Hit]:
+    """Make hits of chunks with the scores given, found by words alone."""
+    return [Hit(chunk, score) for chunk, score in scored]
+
+
 class Passages:
-    """A search over the given chunks."""
+    """A search over the given chunks, which are passages already; it keeps what it was asked."""
 
     def __init__(self, *chunks: Chunk) -> None:
         self.chunks = {chunk.chunk_id: chunk for chunk in chunks}
         self.queries: list[tuple[str, int, RetrievalKind]] = []
 
-    def search(self, query: str, *, limit: int, filters: object, kind: RetrievalKind, joined: bool) -> Retrieval:
-        """Rank all chunks by meaning, whatever the kind; a lexical search embeds nothing."""
+    def find_passages(self, query: str, *, limit: int, filters: Filters, kind: RetrievalKind) -> Retrieval:
+        """Rank by the cosines of chunk and nearest sentence, which add up to 2 at most, or by 4 a shared word."""
         self.queries.append((query, limit, kind))
-        embedding = embed(query)
-        scored = [(float(embed(f"{c.title} {c.text}") @ embedding), c) for c in self.chunks.values()]
-        scored.sort(key=lambda pair: -pair[0])
+        named = [c for c in self.chunks.values() if not filters.documents or c.document in filters.documents]
+        rank = self._rank_by_words if kind == "lexical" else self._rank_by_meaning
+        hits = sorted((rank(chunk, query) for chunk in named), key=lambda hit: -hit.score)
+        hits = [hit for hit in hits if hit.score > 0]
         if kind == "lexical":
-            return Retrieval(tuple(Hit(chunk, score) for score, chunk in scored[:limit]), kind, len(scored), 0.0, 1.0)
-        hits = tuple(Hit(chunk, score, measure_cosines(chunk, query)) for score, chunk in scored[:limit])
-        return Retrieval(hits, kind, len(scored), 1.0, 1.0, scored[0][0] if scored else None)
+            return Retrieval(tuple(hits[:limit]), kind, len(hits), 0.0, 1.0)
+        return Retrieval(tuple(hits[:limit]), kind, len(hits), 1.0, 1.0, hits[0].score if hits else None)
+
+    def list_titles(self, limit: int) -> tuple[list[str], int]:
+        """Return the titles in the order of the chunks."""
+        titles = list(dict.fromkeys(chunk.title for chunk in self.chunks.values()))
+        return titles[:limit], len(titles)
+
+    @staticmethod
+    def _rank_by_meaning(chunk: Chunk, query: str) -> Hit:
+        cosines = measure_cosines(chunk, query)
+        whole = float(embed(f"{chunk.title} {chunk.text}") @ embed(query))
+        return Hit(chunk, whole + max(cosines, default=whole), cosines)
+
+    @staticmethod
+    def _rank_by_words(chunk: Chunk, query: str) -> Hit:
+        return Hit(chunk, 4.0 * len(_words(query) & _words(f"{chunk.title} {chunk.text}")))
+
+
+def _words(text: str) -> set[str]:
+    return {word[:_STEM_CHARS] for word in re.findall(r"\w+", text.lower()) if word not in _STOP_WORDS}

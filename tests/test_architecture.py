@@ -12,12 +12,12 @@ ROOT = Path(__file__).parent.parent
 SHARED = {"src.records", "src.errors", "src.config", "src.artifacts"}
 # Each package, and what of the project it may import besides itself and what is shared.
 ARROWS: dict[str, set[str]] = {
-    "web": {"src.readiness", "src.rag.rag_pipeline", "src.rag.reader", "src.retrieval", "src.memory"},
+    "web": {"src.readiness", "src.rag.rag_pipeline", "src.retrieval", "src.memory"},
     "rag": {"src.retrieval"},
     "retrieval": set(),
     "embedding": set(),
     "memory": set(),
-    "ingestion": {"src.retrieval", "src.embedding", "src.rag.relevance", "src.rag.quoting"},
+    "ingestion": {"src.retrieval", "src.embedding", "src.rag.relevance", "src.rag.quotation"},
 }
 # The files, or the folder, that may import each library of weight.
 WRAPPERS: dict[str, set[str]] = {
@@ -31,7 +31,7 @@ WRAPPERS: dict[str, set[str]] = {
     "sentence_transformers": {
         "src/embedding/sentence_transformers_encoder.py", "src/embedding/export/onnx_export.py"
     },
-    "requests": {"src/rag/"},
+    "requests": {"src/rag/openai_client.py"},
     "limits": {"src/web/access.py"},
     "Stemmer": {"src/retrieval/analyzer.py"},
     "pebble": {"src/ingestion/parser_process.py"},

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 def test_empty_environment_gives_the_documented_defaults() -> None:
     """The defaults are those of the contract."""
     config = Config.from_env({})
-    assert (config.port, config.memory_limit_mb, config.top_k) == (8000, 512, 5)
+    assert (config.port, config.memory_limit_mb, config.top_k) == (8000, 512, 12)
     assert (config.max_requests, config.max_requests_jitter) == (50, 10)
     assert config.embedding_model_name == "sentence-transformers/all-MiniLM-L6-v2"
     assert (config.index_dir, config.model_dir) == (Path("data/index"), Path("data/model"))

@@ -51,7 +51,7 @@ def first_token(events: Iterator[tuple[str, dict[str, Any]]]) -> str:
 
 def test_llm_answers_from_numbered_passages_and_invented_markers_go(server: Server, llm: LLMServer) -> None:
     """The model gets the passages with numbers; a number that was not among them does not reach the person."""
-    llm.script = [streamed("Up to five days can be carried over into the next year [1]. ", "They must be taken [9].")]
+    llm.script = [streamed("Up to five days can be carried over into the next year [1]. ", "They must be taken [19].")]
     llm.requests.clear()
     body = server.ask(QUESTION)
     assert (body["answered_by"], body["model"], body["grounded"]) == ("llm", "test-model", True)
@@ -64,13 +64,13 @@ def test_llm_answers_from_numbered_passages_and_invented_markers_go(server: Serv
 
 
 def test_first_token_passes_through_while_the_llm_still_writes(server: Server, llm: LLMServer) -> None:
-    """Nothing collects the answer on its way; `done` brings the whole of it."""
+    """Nothing collects the answer on its way; `done` brings the pieces joined."""
     gate = Event()
     llm.script = [Reply(headers=SSE, body=[event("Five "), gate, event("days [1].", "stop"), b"data: [DONE]\n\n"])]
     with ask_for_stream(server) as response:
         events = events_of(response)
         assert next(events)[0] == "sources"
-        assert first_token(events) == "Five "
+        assert first_token(events) == "Five"
         gate.set()
         name, data = list(events)[-1]
     assert name == "done"
@@ -106,7 +106,7 @@ def test_client_that_leaves_ends_the_llms_work_and_frees_the_place(llm: LLMServe
         llm.hung_up.clear()
         response = ask_for_stream(server)
         events = events_of(response)  # to drop it would be to hang up
-        assert first_token(events) == "Five "
+        assert first_token(events) == "Five"
         assert server.post("/chat", {"message": QUESTION}).status_code == 503
         response.close()
         has_left.set()

@@ -1,5 +1,6 @@
 """The real server, asked over HTTP as a new user would, without a key."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -58,7 +59,7 @@ def test_answer_has_the_shape_of_the_contract(server: Server) -> None:
     assert (body["answered_by"], body["model"], body["retrieval"], body["mode"]) == (
         "extractive", None, "hybrid", "NORMAL"
     )  # fmt: skip
-    assert len(body["sources"]) == 5
+    assert len(body["sources"]) == 12
 
 
 def test_every_marker_is_a_citation_that_can_be_checked(server: Server) -> None:
@@ -73,20 +74,24 @@ def test_every_marker_is_a_citation_that_can_be_checked(server: Server) -> None:
 
 
 def test_unanswered_question_is_refused_plainly(server: Server) -> None:
-    """What the documents do not say is not made up."""
+    """What the documents do not say is not made up; the nearest passages are named."""
     body = server.ask("What is the boiling point of tungsten on Jupiter?")
     assert (body["grounded"], body["answered_by"], body["citations"]) == (False, "none", [])
-    assert body["sources"]
+    refusal, nearest = body["answer"].split("\n\n")
+    assert refusal == "The documents do not answer this question."
+    assert nearest.splitlines()[1].startswith("- " + body["sources"][0]["title"])
 
 
 def test_stream_ends_with_the_whole_answer(server: Server) -> None:
-    """`sources` first, tokens, then `done` with the body that a plain request gets."""
+    """`sources` first, tokens, then `done` with the body that a plain request gets: the tokens joined."""
     response = server.post("/chat", {"message": QUESTION, "stream": True})
     assert response.headers["Content-Type"].startswith("text/event-stream")
     names = re.findall(r"^event: (\w+)$", response.text, re.MULTILINE)
     assert names[0] == "sources"
     assert names[-1] == "done"
     assert set(names[1:-1]) == {"token"}
+    bodies = [json.loads(data) for data in re.findall(r"^data: (.+)$", response.text, re.MULTILINE)]
+    assert "".join(body["text"] for body in bodies[1:-1]) == bodies[-1]["answer"]
 
 
 def test_filter_narrows_to_the_document(server: Server) -> None:

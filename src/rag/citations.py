@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from src.records import Chunk, Citation, Hit
 from src.retrieval.analyzer import content_stems
 
-# As LLMs write them: [1], [1, 7], [1-3], [^1], [Passage 2], 【3】, 【3†source】.
+# As LLMs write them: [1], [1, 7], [1-3], [^1], [Passage 2], 【3】, 【3†source】. Longer than this none can be.
+MAX_MARKER_CHARS = 200
 _MARKER = re.compile(
     r"(?<![ \t])[ \t]*(?:\[|【)\s{0,3}\^?(?:(?:passages?|sources?|documents?)\s{1,3})?"
-    r"(?P<numbers>#?\d{1,4}(?:\s{0,3}(?:,|;|&|and|-|–|—|to)\s{0,3}#?\d{1,4}){0,20})(?:†[^\]】]{0,60})?\s{0,3}(?:\]|】)",
+    r"(?P<numbers>#?\d{1,4}(?:\s{0,3}(?:,|;|&|and|-|–|—|to)\s{0,3}#?\d{1,4}){0,9})(?:†[^\]】]{0,30})?\s{0,3}(?:\]|】)",
     re.IGNORECASE,
 )
+_OPEN_TAG = re.compile(r"</?[A-Za-z]{0,8}\Z")
 _RANGE = re.compile(r"(\d+)\s*(?:-|–|—|to)\s*#?(\d+)", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 
@@ -39,19 +41,24 @@ def resolve_citations(text: str, hits: Sequence[Hit]) -> CitedText:
 
 
 def normalise_markers(text: str, passages: int) -> str:
-    """Write every marker as `[n]` and remove those of passages that do not exist."""
+    """Write every marker as `[n]` and remove those of passages that do not exist.
+
+    What stands around a removed one must not become a marker or a tag by that, as in `[[9]7]`.
+    """
 
     def replace(match: re.Match[str]) -> str:
         numbers = [number for number in _expand(match["numbers"]) if 1 <= number <= passages]
         blank = match[0][: len(match[0]) - len(match[0].lstrip(" \t"))]
-        return blank + "".join(f"[{number}]" for number in dict.fromkeys(numbers)) if numbers else ""
+        if not numbers:
+            return "…" if _is_inside(text, match.start()) else ""
+        return blank + "".join(f"[{number}]" for number in dict.fromkeys(numbers))
 
     return _MARKER.sub(replace, text)
 
 
 def remove_markers(text: str) -> str:
     """Remove everything that looks like a marker, as from a quoted sentence that has references of its own."""
-    return _MARKER.sub("", text)
+    return normalise_markers(text, 0)
 
 
 def cite(marker: int, chunk: Chunk, start: int, end: int, highlights: Sequence[tuple[int, int]] = ()) -> Citation:
@@ -72,6 +79,13 @@ def cite(marker: int, chunk: Chunk, start: int, end: int, highlights: Sequence[t
         end=chunk.start + end,
         highlights=tuple(highlights),
     )
+
+
+def _is_inside(text: str, at: int) -> bool:
+    """Tell whether a place is inside a bracket or in the name of a tag that is open there."""
+    opened, closed = (max(text.rfind(sign, 0, at) for sign in signs) for signs in ("[【", "]】"))
+    is_in_bracket = opened > closed and len(" ".join(text[opened:at].split())) <= MAX_MARKER_CHARS
+    return is_in_bracket or bool(_OPEN_TAG.search(text, max(0, at - 10), at))
 
 
 def _numbers(text: str) -> Iterator[int]:

@@ -145,7 +145,6 @@ class Generator:
         first = next(pieces, "")
         if not first:
             raise CallFailed("the answer is empty", may_pass=True)
-        self._breaker.record_success()
         return Completion(model, self._watched(chain([first], pieces)), pieces.close)
 
     def _watched(self, pieces: Iterator[str]) -> Iterator[str]:
@@ -154,6 +153,7 @@ class Generator:
         except CallFailed as exc:
             self._breaker.record_failure()
             raise GenerationError(f"The LLM's answer broke off: {exc}.") from exc
+        self._breaker.record_success()
 
     def _pause_s(self, failures: Sequence[CallFailed], retry: int) -> float | None:
         """Return the backoff with jitter, or the shortest wait a model asks for; None where another try is useless."""

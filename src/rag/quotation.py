@@ -26,15 +26,16 @@ MAX_HIGHLIGHTS = 3
 MAX_SENTENCE_WORDS = 80
 
 _BULLET = re.compile(r"[ \t>]*(?:[-*+•]|\d{1,3}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?\Z")
-_TABLE_RULE = re.compile(r"\s*\|?[\s:|-]*-[\s:|-]*\|?\s*\Z")
-_HEADING = re.compile(r"#{1,6}[ \t]+(.*?)[ \t#]*\Z")
+_HEADING = re.compile(r"^#{1,6}[ \t]+")
+_FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
 _IMAGE_OR_LINK = re.compile(r"!?\[([^\]\[]*)\]\([^()\s]*(?:[ \t]+\"[^\"]*\")?\)")
 _MARKUP = re.compile(
-    r"<!--.*?-->|</?[A-Za-z][^<>]*>|\{\{.{0,200}?\}\}|\{%.{0,200}?%\}|[ \t]*\{[:#][^{}]*\}[ \t]*\Z|\*\*|__"
+    r"<!--.{0,300}?-->|</?[A-Za-z][^<>]*>|\{\{.{0,200}?\}\}|\{%.{0,200}?%\}|(?<![ \t])[ \t]*\{[:#][^{}]*\}[ \t]*\Z|\*\*|__"
 )
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
 _COMMENT_OR_HEADING = re.compile(r"^#{1,6}[ \t]", re.MULTILINE)
 _CODE = re.compile(r"(`[^`\n]*`)")
+_INDEX = re.compile(r"\[(\d+)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,28 +163,36 @@ def render(text: str, table_head: Sequence[str] = (), *, is_code: bool = False) 
     source = text.split("\n")
     for number, line in enumerate(source):
         following = source[number + 1] if number + 1 < len(source) else ""
-        if line.lstrip().startswith(("```", "~~~")):
+        if _FENCE.match(line):
             is_code = not is_code
             lines.append("```")
         elif is_code:
-            lines.append(line)
-        elif line.lstrip().startswith("|"):
-            if following.lstrip().startswith("|") and _TABLE_RULE.match(following):
+            lines.append(_to_code(line))
+        elif _is_row(line):
+            if _is_rule(following):
                 head = _cells(line)
-            elif not _TABLE_RULE.match(line):
+            elif not _is_rule(line):
                 lines.append("- " + _read_row(line, head, "; "))
-        elif heading := _HEADING.match(line):
-            lines += ["", f"**{_to_plain(heading[1])}**", ""]
         else:
-            lines.append(_to_plain(line))
+            head = []
+            text = _to_plain(_HEADING.sub("", line).rstrip(" \t#"))
+            lines += ["", f"**{text}**", ""] if _HEADING.match(line) else [_to_plain(line)]
     if is_code:
         lines.append("```")
     return re.sub(r"\n{3,}", "\n\n", "\n".join(line.rstrip() for line in lines)).strip()
 
 
 def _to_plain(line: str) -> str:
-    parts = _CODE.split(remove_markers(_IMAGE_OR_LINK.sub(r"\1", _IMAGE_OR_LINK.sub(r"\1", line))))
-    return "".join(part if number % 2 else html.unescape(_MARKUP.sub("", part)) for number, part in enumerate(parts))
+    parts = _CODE.split(_IMAGE_OR_LINK.sub(r"\1", _IMAGE_OR_LINK.sub(r"\1", line)))
+    return "".join(
+        _to_code(part) if number % 2 else remove_markers(html.unescape(_MARKUP.sub("", part)))
+        for number, part in enumerate(parts)
+    )
+
+
+def _to_code(code: str) -> str:
+    """Write `[3]` so that it is no marker; it means the same."""
+    return _INDEX.sub(r"[ \1 ]", code)
 
 
 def _read_row(row: str, head: Sequence[str], separator: str) -> str:
@@ -197,10 +206,19 @@ def _read_row(row: str, head: Sequence[str], separator: str) -> str:
 def _find_head(before: str) -> list[str]:
     """Return the names of the columns of the table in whose middle a text ends; none where it does not."""
     lines = before.rstrip("\n ").split("\n")
-    while lines and lines[-1].lstrip().startswith("|"):
-        if _TABLE_RULE.match(lines.pop()):
-            return _cells(lines[-1]) if lines and lines[-1].lstrip().startswith("|") else []
+    while lines and _is_row(lines[-1]):
+        if _is_rule(lines.pop()):
+            return _cells(lines[-1]) if lines and _is_row(lines[-1]) else []
     return []
+
+
+def _is_row(line: str) -> bool:
+    return line.lstrip().startswith("|")
+
+
+def _is_rule(line: str) -> bool:
+    """Tell whether a line is what stands between a table's head and its rows."""
+    return _is_row(line) and "-" in line and not line.strip("|:- \t")
 
 
 def _cells(row: str) -> list[str]:

@@ -15,8 +15,6 @@ from src.records import Hit
 from src.retrieval.analyzer import content_stems
 
 MAX_ANSWER_CHARS = 12_000
-# A marker that is not closed within this length is none.
-MAX_MARKER_CHARS = 60
 # On 661 sentences that people wrote from a passage (clapnq_dev), at 0.5: 99.8 % of them are above it with their own
 # passage, 88.8 % below it with the most similar other one. All of their 171 numbers are in the passage.
 MIN_COVERAGE = 0.5
@@ -28,10 +26,12 @@ _BREAK = re.compile(r"((?<=[.!?\]])[ \t]+(?=[A-Z“\"(*])|\n+)")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _ABOUT_PASSAGES = re.compile(r"\b(?:passages?|documents?|sources?)\b", re.IGNORECASE)
 # `[words](address)` and `[name]: address` are what Markdown makes links and images of.
-_LINK = re.compile(r"\](?=[(:])")
+_LINK = re.compile(r"(?<=\])(?=[(:])")
 _LOADING_TAG = re.compile(
     r"<(?=/?(?:img|iframe|script|style|link|object|embed|video|audio|source|svg|form|base|meta)\b)", re.IGNORECASE
 )
+# What may become a marker, inside a bracket or not, or a tag that loads something; a run of blanks counts as one sign.
+_UNFINISHED = (re.compile(r"[\[【](?:[^\]】\s]|\s++){0,400}+\Z"), re.compile(r"<[^>]{0,9}\Z"))
 
 
 class WrittenAnswer:
@@ -84,7 +84,9 @@ class WrittenAnswer:
     def _show(self, ready: str) -> str:
         # A pair of surrogates may come in two pieces, and a lone one cannot be sent.
         whole_characters = ready.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        piece = normalise_markers(_LOADING_TAG.sub("‹", _LINK.sub("] ", whole_characters)), self._passages)
+        piece = _LOADING_TAG.sub("‹", normalise_markers(whole_characters, self._passages))
+        # With the last sign that was shown: it may be the bracket that makes a link of this.
+        piece = _LINK.sub(" ", self.text[-1:] + piece)[len(self.text[-1:]) :]
         *complete, last = _BREAK.split(self._sentence + (piece if self.text else piece.lstrip()))
         whole = ""
         for sentence, gap in zip(complete[::2], complete[1::2], strict=True):
@@ -107,15 +109,14 @@ class WrittenAnswer:
 
 
 def _safe_end(held: str) -> int:
-    """Return up to where a text can be shown: not what may become a marker, a link or a tag, nor blanks at the end."""
-    end = len(held)
-    for opening, closing, length in (("[", "]", MAX_MARKER_CHARS), ("【", "】", MAX_MARKER_CHARS), ("<", ">", 10)):
-        at = held.rfind(opening, max(0, end - length), end)
-        if at >= 0 and closing not in held[at : end - 1]:
-            end = at
-    if "\ud800" <= held[end - 1 : end] <= "\udbff":
-        end -= 1
-    return len(held[:end].rstrip())
+    """Return up to where a text can be shown: not what may become a marker or a tag, nor blanks at the end."""
+    if "\ud800" <= held[-1:] <= "\udbff":
+        held = held[:-1]
+    for unfinished in _UNFINISHED:
+        held = held.rstrip()
+        if match := unfinished.search(held):
+            held = held[: match.start()]
+    return len(held.rstrip())
 
 
 def _numbers(text: str) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""The relevance floor that a build leaves in the manifest."""
+"""The relevance floors that a build leaves in the manifest."""
 
 import json
 from dataclasses import replace
@@ -12,7 +12,7 @@ from src.embedding.embedding_service import EmbeddingService
 from src.ingestion.calibration import UNRELATED_QUESTIONS
 from src.ingestion.index_builder import build_index
 from src.rag.rag_pipeline import RAGPipeline
-from src.rag.relevance import DEFAULT_FLOOR, DEFAULT_FLOOR_MODEL
+from src.rag.relevance import DEFAULT_FLOOR_MODEL, Floors
 from src.records import MemoryMode
 from src.retrieval.index import open_index
 
@@ -39,23 +39,24 @@ def rename_model(config: Config, name: str) -> None:
     path.write_text(json.dumps({**card, "name": name}))
 
 
-def test_default_model_has_the_floor_that_was_measured(config: Config) -> None:
-    """It rests on thousands of questions with known answers."""
+def test_default_model_has_the_floors_that_were_measured(config: Config) -> None:
+    """They rest on questions with known answers, so the build leaves none of its own."""
     rename_model(config, DEFAULT_FLOOR_MODEL)
     build_index(config)
-    assert Manifest.load(config.index_dir).results.relevance_floor == DEFAULT_FLOOR
+    assert Manifest.load(config.index_dir).results.relevance_floors is None
 
 
-def test_other_model_gets_a_floor_that_parts_related_from_unrelated(config: Config) -> None:
+def test_other_model_gets_floors_that_part_related_from_unrelated(config: Config) -> None:
     """Calibrated by questions that the documents do not answer; not the default model's."""
     rename_model(config, "somebody/another-model")
     build_index(config)
     manifest = Manifest.load(config.index_dir)
-    assert manifest.results.relevance_floor is not None
-    assert manifest.results.relevance_floor != DEFAULT_FLOOR
+    assert manifest.results.relevance_floors is not None
+    refuse, certain = manifest.results.relevance_floors
+    assert refuse < certain
     service = EmbeddingService.load(config.model_dir)
     index = open_index(config.index_dir, model_dir=config.model_dir, get_encoder=lambda: service)
-    pipeline = RAGPipeline(index, None, manifest.results.relevance_floor)
+    pipeline = RAGPipeline(index, None, Floors(refuse, certain))
 
     def is_answered(question: str) -> bool:
         return pipeline.answer(question, top_k=5, mode=MemoryMode.NORMAL).grounded

@@ -1,22 +1,21 @@
-"""Retries, fallback models and the circuit, against a real server; pauses go to a clock of the test."""
+"""Retries, fallback models and the circuit; pauses go to a clock of the test.
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+A client of one method is enough for the rules; the real one and a real HTTP server show that they work together.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Generator as Pieces
 from dataclasses import dataclass, field
 
 import pytest
 
-from src.config import Config
 from src.errors import GenerationError
-from src.rag.circuit_breaker import CircuitBreaker
-from src.rag.generator import OpenAIChatGenerator
-from src.rag.llm_client import LLMClient
-from src.rag.prompt import Message
-from src.rag.reader import ReaderLeft
-from tests.llm_server import HANG_UP, SSE, LLMServer, Reply, event, failed, serve_llm, streamed
+from src.rag.chat_client import CallFailed, ChatMessage
+from src.rag.generator import CircuitBreaker, Generator
+from src.rag.openai_client import OpenAIClient
+from tests.llm_server import SSE, LLMServer, Reply, event, failed, serve_llm, streamed
 
-MESSAGES = [Message("user", "How many days?")]
+MESSAGES = [ChatMessage("user", "How many days?")]
 
 
 @dataclass
@@ -34,7 +33,7 @@ class Time:
         self.now_s += seconds
 
 
-Make = Callable[..., OpenAIChatGenerator]
+Make = Callable[..., Generator]
 
 
 @pytest.fixture
@@ -44,12 +43,12 @@ def time() -> Time:
 
 @pytest.fixture
 def make(time: Time) -> Iterator[Make]:
-    clients: list[LLMClient] = []
+    clients: list[OpenAIClient] = []
 
-    def make_generator(server: LLMServer, *models: str, timeout_s: float = 30.0) -> OpenAIChatGenerator:
-        clients.append(LLMClient(server.url, "sk-test"))
+    def make_generator(server: LLMServer, *models: str, timeout_s: float = 30.0) -> Generator:
+        clients.append(OpenAIClient(server.url, "sk-test"))
         breaker = CircuitBreaker(failures_to_open=2, open_s=30, clock=time.clock)
-        return OpenAIChatGenerator(
+        return Generator(
             clients[-1], models or ("tiny",), timeout_s, breaker, sleep=time.sleep, clock=time.clock, jitter=lambda: 0.5
         )
 
@@ -152,46 +151,220 @@ def test_open_circuit_asks_nobody_and_tries_again_later(make: Make, time: Time) 
         assert list(generator.start(MESSAGES, max_tokens=50)) == ["Ten"]
 
 
-class LeavingReader:
-    """A reader who leaves when the test says so."""
-
-    def __init__(self) -> None:
-        self.has_left = False
-        self.ends: list[Callable[[], object]] = []
-
-    @contextmanager
-    def on_leaving(self, end: Callable[[], object]) -> Iterator[None]:
-        self.ends.append(end)
-        yield
-
-    def leave(self) -> None:
-        self.has_left = True
-        for end in self.ends:
-            end()
+PASSING = CallFailed("busy", may_pass=True)
+LASTING = CallFailed("no such model", may_pass=False)
+HOPELESS = CallFailed("wrong key", may_pass=False, every_model=True)
 
 
-def test_reader_who_leaves_ends_the_call_and_is_no_failure_of_the_llm(make: Make, time: Time) -> None:
-    """Two failures would open this circuit; two readers who leave do not, and nothing is tried again for them."""
-    silent = Reply(headers=SSE, body=[event("Five "), HANG_UP])
-    with serve_llm(silent, silent, streamed("Five days.")) as server:
-        generator = make(server, "tiny", "other")
-        for _ in range(2):
-            reader = LeavingReader()
-            pieces = iter(generator.start(MESSAGES, max_tokens=9, reader=reader))
-            assert next(pieces) == "Five "
-            reader.leave()
-            with pytest.raises(ReaderLeft):
-                next(pieces)
-        assert "".join(generator.start(MESSAGES, max_tokens=9)) == "Five days."
-        assert (models_asked(server), time.pauses_s) == (["tiny"] * 3, [])
+def asks_to_wait(seconds: float) -> CallFailed:
+    return CallFailed("busy", may_pass=True, retry_after_s=seconds)
 
 
-def test_configuration_names_models_in_order() -> None:
-    """LLM_MODEL first, then LLM_FALLBACK_MODELS."""
-    with serve_llm(failed(402), failed(402), streamed("Ten")) as server:
-        config = Config.from_env(
-            {**dict.fromkeys(os.environ, ""), "LLM_API_KEY": "sk-test", "LLM_BASE_URL": server.url, "LLM_MODEL": "a",
-             "LLM_FALLBACK_MODELS": "b, c"}
-        )  # fmt: skip
-        assert list(OpenAIChatGenerator.from_config(config).start(MESSAGES, max_tokens=50)) == ["Ten"]
-    assert models_asked(server) == ["a", "b", "c"]
+class Scripted:
+    """A client whose answers are scripted: errors are raised, also in the middle of the pieces."""
+
+    def __init__(self, *script: "CallFailed | Sequence[str | CallFailed]") -> None:
+        self.script = list(script)
+        self.models: list[str] = []
+        self.timeouts_s: list[float] = []
+        self.max_tokens: list[int] = []
+        self.closed = 0
+
+    def stream(self, model: str, messages: Sequence[ChatMessage], *, max_tokens: int, timeout_s: float) -> Pieces[str]:
+        self.models.append(model)
+        self.timeouts_s.append(timeout_s)
+        self.max_tokens.append(max_tokens)
+        step = self.script.pop(0)
+        try:
+            for piece in [step] if isinstance(step, CallFailed) else step:
+                if isinstance(piece, CallFailed):
+                    raise piece
+                yield piece
+        finally:
+            self.closed += 1
+
+
+def generate(time: Time, client: Scripted, *models: str, timeout_s: float = 30.0, jitter: float = 0.5) -> Generator:
+    breaker = CircuitBreaker(failures_to_open=2, open_s=30, clock=time.clock)
+    return Generator(
+        client, models or ("tiny",), timeout_s, breaker, sleep=time.sleep, clock=time.clock, jitter=lambda: jitter
+    )
+
+
+def test_pieces_pass_as_they_come(time: Time) -> None:
+    """The first piece is handed on with the others, and the client gets what it needs."""
+    client = Scripted(["Ten ", "days"])
+    completion = generate(time, client).start(MESSAGES, max_tokens=50)
+    assert (completion.model, list(completion)) == ("tiny", ["Ten ", "days"])
+    assert (client.timeouts_s, client.max_tokens) == ([30.0], [50])
+
+
+def test_closing_ends_the_call(time: Time) -> None:
+    """When nobody reads any more, the provider's stream is closed."""
+    client = Scripted(["Ten ", "days"])
+    completion = generate(time, client).start(MESSAGES, max_tokens=50)
+    assert client.closed == 0
+    completion.close()
+    assert client.closed == 1
+
+
+@pytest.mark.parametrize(("jitter", "pauses_s"), [(0.0, [0.25, 0.5]), (1.0, [0.75, 1.5])])
+def test_jitter_spreads_the_pauses(time: Time, jitter: float, pauses_s: list[float]) -> None:
+    """From half to one and a half of 0.5 s, then of 1 s."""
+    generator = generate(time, Scripted(PASSING, PASSING, ["Ten"]), jitter=jitter)
+    assert list(generator.start(MESSAGES, max_tokens=50)) == ["Ten"]
+    assert time.pauses_s == pauses_s
+
+
+def test_last_try_is_not_followed_by_a_pause(time: Time) -> None:
+    """The third failure is the end."""
+    with pytest.raises(GenerationError, match="busy"):
+        generate(time, Scripted(PASSING, PASSING, PASSING)).start(MESSAGES, max_tokens=50)
+    assert time.pauses_s == [0.5, 1.0]
+
+
+def test_shortest_wait_that_a_model_asks_for_is_enough(time: Time) -> None:
+    """One of them can be asked then; one that will not pass says nothing about the wait."""
+    client = Scripted(asks_to_wait(9.0), LASTING, asks_to_wait(7.0), ["Ten"])
+    assert list(generate(time, client, "a", "b", "c").start(MESSAGES, max_tokens=50)) == ["Ten"]
+    assert (client.models, time.pauses_s) == (["a", "b", "c", "a"], [7.0])
+
+
+def test_backoff_is_the_least_pause(time: Time) -> None:
+    """A server that asks for no wait at all is not asked in a loop."""
+    generator = generate(time, Scripted(asks_to_wait(0.1), ["Ten"]))
+    assert list(generator.start(MESSAGES, max_tokens=50)) == ["Ten"]
+    assert time.pauses_s == [0.5]
+
+
+def test_model_that_may_pass_is_reason_enough_to_try_again(time: Time) -> None:
+    """All are asked again, the first one first, with the time that is left."""
+    client = Scripted(LASTING, PASSING, ["Ten"])
+    completion = generate(time, client, "a", "b").start(MESSAGES, max_tokens=50)
+    assert (completion.model, client.models, client.timeouts_s) == ("a", ["a", "b", "a"], [30.0, 30.0, 29.5])
+
+
+def test_hopeless_failure_asks_no_other_model_but_may_pass(time: Time) -> None:
+    """A server that cannot be reached is tried again after a pause, with the first model."""
+    unreachable = CallFailed("unreachable", may_pass=True, every_model=True)
+    client = Scripted(unreachable, ["Ten"])
+    assert list(generate(time, client, "a", "b").start(MESSAGES, max_tokens=50)) == ["Ten"]
+    assert client.models == ["a", "a"]
+
+
+def test_message_names_the_first_models_failure(time: Time) -> None:
+    """That is the one the person chose."""
+    with pytest.raises(GenerationError, match="^No LLM answered: no such model.$"):
+        generate(time, Scripted(LASTING, HOPELESS), "a", "b").start(MESSAGES, max_tokens=50)
+
+
+@pytest.mark.parametrize(("timeout_s", "calls"), [(0.5, 1), (0.51, 2)])
+def test_pause_up_to_the_deadline_is_not_begun(time: Time, timeout_s: float, calls: int) -> None:
+    """After a pause of 0.5 s no time would be left; a moment more is enough to ask."""
+    client = Scripted(PASSING, ["Ten"])
+    generator = generate(time, client, timeout_s=timeout_s)
+    if calls == 1:
+        with pytest.raises(GenerationError):
+            generator.start(MESSAGES, max_tokens=50)
+    else:
+        assert list(generator.start(MESSAGES, max_tokens=50)) == ["Ten"]
+    assert len(client.models) == calls
+
+
+def test_fallback_is_not_asked_after_the_deadline(time: Time) -> None:
+    """The first model took all the time; the failure that is named is its own."""
+
+    class Slow(Scripted):
+        def stream(self, *arguments: object, **options: object) -> Pieces[str]:
+            time.now_s += 30.0
+            return super().stream(*arguments, **options)  # type: ignore[arg-type]
+
+    client = Slow(PASSING)
+    with pytest.raises(GenerationError, match="busy"):
+        generate(time, client, "a", "b").start(MESSAGES, max_tokens=50)
+    assert client.models == ["a"]
+
+
+@pytest.mark.parametrize("answer", [[], [""]])
+def test_answer_without_a_word_is_a_failure(time: Time, answer: list[str]) -> None:
+    """Whether nothing came or an empty piece."""
+    assert list(generate(time, Scripted(answer, ["Ten"])).start(MESSAGES, max_tokens=50)) == ["Ten"]
+
+
+def test_answers_that_break_off_open_the_circuit(time: Time) -> None:
+    """A provider whose answers end in the middle fails as well: two of them and it rests for 30 s."""
+    client = Scripted(["Ten ", PASSING], ["Ten ", PASSING], ["Ten"])
+    generator = generate(time, client)
+    for _ in range(2):
+        with pytest.raises(GenerationError, match="broke off: busy"):
+            list(generator.start(MESSAGES, max_tokens=50))
+    with pytest.raises(GenerationError, match="keeps failing"):
+        generator.start(MESSAGES, max_tokens=50)
+
+
+def test_whole_answer_closes_the_circuit(time: Time) -> None:
+    """Failures before and after it are not in a row."""
+    generator = generate(time, Scripted(LASTING, ["Ten"], LASTING, ["Six"]))
+    answers = []
+    for _ in range(2):
+        with pytest.raises(GenerationError, match="no such model"):
+            generator.start(MESSAGES, max_tokens=50)
+        answers += generator.start(MESSAGES, max_tokens=50)
+    assert answers == ["Ten", "Six"]
+
+
+def test_few_failures_leave_the_circuit_closed() -> None:
+    """Fewer failures than the limit stop nothing."""
+    breaker = CircuitBreaker(failures_to_open=3, clock=Time().clock)
+    breaker.record_failure()
+    breaker.record_failure()
+    assert breaker.allows()
+
+
+def test_failures_apart_leave_the_circuit_closed() -> None:
+    """Only failures in a row count."""
+    breaker = CircuitBreaker(failures_to_open=2, clock=Time().clock)
+    for _ in range(5):
+        breaker.record_failure()
+        breaker.record_success()
+    assert breaker.allows()
+
+
+def open_breaker(time: Time) -> CircuitBreaker:
+    breaker = CircuitBreaker(failures_to_open=3, open_s=30, clock=time.clock)
+    for _ in range(3):
+        breaker.record_failure()
+    return breaker
+
+
+def test_after_the_pause_one_call_is_let_through(time: Time) -> None:
+    """Half-open: of many that ask, one tries the server, and another one 30 s later."""
+    time.now_s = 5.0
+    breaker = open_breaker(time)
+    allowed = []
+    for now_s in (5.0, 34.9, 35.0, 35.0, 64.9, 65.0):
+        time.now_s = now_s
+        allowed.append(breaker.allows())
+    assert allowed == [False, False, True, False, False, True]
+
+
+def test_success_of_the_trial_closes_the_circuit(time: Time) -> None:
+    """A server that answers again is asked again."""
+    breaker = open_breaker(time)
+    time.now_s = 30.0
+    assert breaker.allows()
+    breaker.record_success()
+    assert [breaker.allows(), breaker.allows()] == [True, True]
+
+
+def test_failure_of_the_trial_opens_the_circuit_anew(time: Time) -> None:
+    """One more failure is enough to wait again, from its own time."""
+    breaker = open_breaker(time)
+    time.now_s = 30.0
+    assert breaker.allows()
+    time.now_s = 40.0
+    breaker.record_failure()
+    time.now_s = 69.0
+    assert not breaker.allows()
+    time.now_s = 70.0
+    assert breaker.allows()

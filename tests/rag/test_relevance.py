@@ -1,53 +1,85 @@
-"""Whether a question is answered by the documents at all."""
+"""What a search says about its question."""
+
+import math
 
 import pytest
 
-from src.rag.relevance import LEXICAL_FLOOR, calibrate_floor, is_answerable, measure_coverage, measure_relevance
-from src.records import Filters, Retrieval
-from tests.fakes import Passages, hits_of, make_chunk
+from src.rag.relevance import (
+    ALONE_SHARE,
+    CONTEXT_BASE,
+    CONTEXT_PER_STEM,
+    LEXICAL_FLOORS,
+    Floors,
+    Outcome,
+    calibrate_floors,
+    judge,
+    needed_nearness,
+)
+from src.records import Hit, Retrieval
+from tests.fakes import make_chunk
 
-LEAVE = make_chunk("Staff have 27 days of paid leave.", "Ask in Roster.")
-PASSAGES = Passages(LEAVE)
-
-
-def retrieve(question: str, kind: str = "hybrid") -> Retrieval:
-    return PASSAGES.search(question, limit=5, filters=Filters(), kind=kind, joined=True)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("kind", ["hybrid", "lexical"])
-def test_question_near_a_passage_is_answerable(kind: str) -> None:
-    """By meaning and words, or by words alone."""
-    question = "How many days of paid leave?"
-    assert is_answerable(question, retrieve(question, kind), None)
-
-
-@pytest.mark.parametrize("kind", ["hybrid", "lexical"])
-def test_question_far_from_all_passages_is_not(kind: str) -> None:
-    """Nothing near, nothing answered."""
-    question = "Who won the football cup in Spain?"
-    assert not is_answerable(question, retrieve(question, kind), None)
+FLOORS = Floors(refuse=0.5, certain=0.75)
+LEAVE = make_chunk("Staff have 27 days of paid leave.")
 
 
-def test_floor_of_the_manifest_decides() -> None:
-    """The same question passes under a low floor and fails under a high one."""
-    question = "How many days of paid leave?"
-    score = measure_relevance(question, retrieve(question))
-    assert is_answerable(question, retrieve(question), score)
-    assert not is_answerable(question, retrieve(question), score + 0.01)
+def found(*scores: float, nearest: float | None = 1.0) -> Retrieval:
+    kind = "lexical" if nearest is None else "hybrid"
+    return Retrieval(tuple(Hit(LEAVE, score) for score in scores), kind, len(scores), 0.0, 0.0, nearest)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("score", "outcome"),
+    [
+        (0.49, Outcome.NOT_FOUND),
+        (0.5, Outcome.UNCERTAIN),
+        (0.74, Outcome.UNCERTAIN),
+        (0.75, Outcome.ANSWERED),
+        (9.0, Outcome.ANSWERED),
+    ],
+)
+def test_floors_part_three_outcomes(score: float, outcome: Outcome) -> None:
+    """Under the first floor nothing is near, from the second on the passage answers; a floor belongs to what is above."""
+    assert judge(found(score), FLOORS) is outcome
+
+
+def test_best_passage_decides() -> None:
+    """The others may score what they like."""
+    assert judge(found(0.8, 0.1), FLOORS) is Outcome.ANSWERED
+    assert judge(found(0.1, 0.8), FLOORS) is Outcome.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("score", "outcome"),
+    [
+        (LEXICAL_FLOORS.refuse - 0.01, Outcome.NOT_FOUND),
+        (LEXICAL_FLOORS.refuse, Outcome.UNCERTAIN),
+        (LEXICAL_FLOORS.certain, Outcome.ANSWERED),
+    ],
+)
+def test_search_by_words_alone_has_its_own_floors(score: float, outcome: Outcome) -> None:
+    """BM25 is on another scale than cosines, so a model's floors say nothing about it."""
+    assert judge(found(score, nearest=None), Floors(100.0, 200.0)) is outcome
 
 
 def test_nothing_found_is_nothing_answered() -> None:
     """An empty result is a refusal under any floor."""
-    assert not is_answerable("leave", Retrieval((), "lexical", 0, 0.0, 0.0), -1.0)
+    assert judge(found(), Floors(-1.0, -0.5)) is Outcome.NOT_FOUND
+    assert judge(found(nearest=None), Floors(-1.0, -0.5)) is Outcome.NOT_FOUND
 
 
-def test_coverage_is_the_share_of_the_questions_words() -> None:
-    """Of "paid", "leave", "sabbaticals" the passage holds two."""
-    assert measure_coverage("paid leave, sabbaticals?", hits_of([LEAVE])) == pytest.approx(2 / 3)
-    assert LEXICAL_FLOOR < 2 / 3
+def test_longer_and_nearer_question_needs_its_context_less() -> None:
+    """A base, a step for each meaningful word ("paid" and "leave" are two), and a share of how near it comes alone."""
+    needed = needed_nearness("How much paid leave?", found(0.9, nearest=0.5))
+    assert needed == pytest.approx(CONTEXT_BASE + 2 * CONTEXT_PER_STEM + 0.5 * ALONE_SHARE)
 
 
-def test_calibrated_floor_lies_above_unrelated_questions() -> None:
-    """Of .1 to .5 the median is .3 and the upper quartile .4: the floor is .3 + 2 x .1, whatever the highest is."""
-    assert calibrate_floor([0.5, 0.1, 0.4, 0.2, 0.3]) == pytest.approx(0.5)
-    assert calibrate_floor([0.9, 0.1, 0.4, 0.2, 0.3]) == pytest.approx(0.5)
+def test_words_alone_need_the_context_only_where_they_find_nothing() -> None:
+    """Without cosines two searches cannot be compared: what was found stays, and where nothing was, anything is more."""
+    assert needed_nearness("leave", found(9.0, nearest=None)) == math.inf
+    assert needed_nearness("leave", found(nearest=None)) == 0.0
+
+
+def test_calibrated_floors_lie_above_unrelated_questions() -> None:
+    """Of .1 to .5 the median is .3 and the upper quartile .4: the floors are .4 and .3 + 4 x .1, whatever is highest."""
+    assert calibrate_floors([0.5, 0.1, 0.4, 0.2, 0.3]) == Floors(0.4, 0.7)
+    assert calibrate_floors([0.9, 0.1, 0.4, 0.2, 0.3]) == Floors(0.4, 0.7)

@@ -13,20 +13,20 @@ import requests
 import urllib3
 
 from src.errors import GenerationError
-from src.rag.llm_client import CallFailed, LLMClient, _translated, parse_retry_after
-from src.rag.prompt import Message
+from src.rag.chat_client import CallFailed, ChatMessage
+from src.rag.openai_client import OpenAIClient, _translated, parse_retry_after
 from tests.llm_server import HANG_UP, SSE, LLMServer, Reply, event, failed, serve_llm, streamed
 
 KEY = "sk-test-0123456789"
-MESSAGES = [Message("user", "How many days?")]
+MESSAGES = [ChatMessage("user", "How many days?")]
 
 
 @pytest.fixture
-def connect() -> Iterator[Callable[[LLMServer], LLMClient]]:
-    clients: list[LLMClient] = []
+def connect() -> Iterator[Callable[[LLMServer], OpenAIClient]]:
+    clients: list[OpenAIClient] = []
 
-    def open_client(server: LLMServer) -> LLMClient:
-        clients.append(LLMClient(server.url, KEY))
+    def open_client(server: LLMServer) -> OpenAIClient:
+        clients.append(OpenAIClient(server.url, KEY))
         return clients[-1]
 
     yield open_client
@@ -34,10 +34,10 @@ def connect() -> Iterator[Callable[[LLMServer], LLMClient]]:
         client.close()
 
 
-Connect = Callable[[LLMServer], LLMClient]
+Connect = Callable[[LLMServer], OpenAIClient]
 
 
-def ask(client: LLMClient, timeout_s: float = 10.0) -> list[str]:
+def ask(client: OpenAIClient, timeout_s: float = 10.0) -> list[str]:
     return list(client.stream("tiny", MESSAGES, max_tokens=50, timeout_s=timeout_s))
 
 
@@ -169,7 +169,7 @@ def test_refused_connection_is_a_failed_call() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    client = LLMClient(f"http://127.0.0.1:{port}/v1", KEY)
+    client = OpenAIClient(f"http://127.0.0.1:{port}/v1", KEY)
     with pytest.raises(CallFailed, match="cannot be reached") as caught:
         ask(client)
     assert (caught.value.may_pass, caught.value.every_model) == (True, True)

@@ -1,0 +1,234 @@
+"""What of an LLM's answer is shown, piece by piece."""
+
+import re
+import time
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from src.errors import GenerationError
+from src.rag.citations import normalise_markers, remove_markers, resolve_citations
+from src.rag.written_answer import MARK, MAX_ANSWER_CHARS, WrittenAnswer
+from tests.fakes import hits_of, make_chunk
+
+HITS = hits_of(
+    [
+        make_chunk("Staff have 27 days of paid leave in each calendar year.", "The budget is EUR 5,000."),
+        make_chunk("Ask in Roster.", document="b.md"),
+        make_chunk("Use form L-1.", document="c.md"),
+    ]
+)
+QUESTION = "How much leave do contractors get in 2026?"
+
+WORDS = [
+    "Staff ", "27 days", "[1]", "[9]", " [2]", "[1, 7]", "[1-3]", "[", "]", "(", ")", "【3†source】", "【", "】", "](http://x.y)",
+    "![a", "[form]", ": ", ". ", "!\n", "\n\n", "  ", "<", "<img src=x>", "</", "script", ">", "NOT", "NOT ANSWERED", "**",
+    "Elephants usually celebrate Hogmanay loudly", "7", ",", "😀", "passage 2", "^", "A", "[[9]7]",
+]  # fmt: skip
+TEXTS = st.lists(st.sampled_from(WORDS), max_size=14).map("".join)
+
+
+def show(pieces: "list[str]") -> WrittenAnswer:
+    """Write the pieces; what is given back is what `text` keeps."""
+    written = WrittenAnswer(QUESTION, HITS)
+    shown = [written.add(piece) for piece in pieces]
+    shown.append(written.finish())
+    assert "".join(shown) == written.text
+    return written
+
+
+def text_of(*pieces: str) -> str:
+    return show(list(pieces)).text
+
+
+@given(TEXTS, st.lists(st.integers(0, 120), max_size=12))
+@example("[a]【9】(http://x.y)", [3])
+@example("[" + "alt " * 30 + "](http://x.y)", [122])
+@example("[1, 2, 3, 1, 2, 3, 1, 2, 3, 1 and 2 and 3 and 1 and 2 and 3 and 9]", [62])
+def test_answer_is_the_same_however_it_is_cut(text: str, cuts: "list[int]") -> None:
+    """The size of the pieces is the provider's accident."""
+    borders = [0, *sorted(cut for cut in cuts if cut < len(text)), len(text)]
+    pieces = [text[start:end] for start, end in zip(borders, borders[1:], strict=False)]
+    assert text_of(*pieces) == text_of(text) == text_of(*text)
+
+
+@given(TEXTS)
+@example("[[9]7]")
+@example("[[[9]9]7]")
+@example("[1[9]7]")
+@example("[passage  [9]7]")
+def test_every_marker_that_is_shown_has_a_citation(text: str) -> None:
+    """Of three passages 1 to 3 are cited; nothing that is shown looks like a marker of another."""
+    shown = text_of(*text)
+    cited = resolve_citations(shown, HITS)
+    assert {int(number) for number in re.findall(r"\[(\d+)\]", shown)} == {item.marker for item in cited.citations}
+    assert cited.text == shown.strip()
+    assert all(item.marker <= 3 for item in cited.citations)
+
+
+@given(TEXTS)
+def test_nothing_that_is_shown_loads_or_leads_away(text: str) -> None:
+    """Markdown's links and images, and tags that load something, are text."""
+    shown = text_of(*text)
+    assert not re.search(r"\][(:]|<(img|script)\b", shown, re.IGNORECASE)
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("Staff [ask](http://x.y).", "Staff [ask] (http://x.y)."),
+        ("![ask](27/?27)", "![ask] (27/?27)"),
+        ("[a]: http://x.y", "[a] : http://x.y"),
+        ("Ten days [1](http://x.y).", "Ten days [1] (http://x.y)."),
+        ("a <img src=x>", "a ‹img src=x>"),
+        ("<IFRAME> </script>", "‹IFRAME> ‹/script>"),
+        ("<images> 27<5000", "<images> 27<5000"),
+        ("<i[9]mg> <[9]script> </ [9]script>", "<i…mg> <…script> </…script>"),
+    ],
+)
+def test_link_image_and_loading_tag_become_text(written: str, shown: str) -> None:
+    """An address that a document slipped in can be read, but nothing fetches it by itself."""
+    assert text_of(written) == text_of(*written) == shown
+
+
+def test_text_is_shown_as_soon_as_it_is_safe() -> None:
+    """Blanks wait for what follows, a bracket for its end, a tag for its name; all else passes at once."""
+    written = WrittenAnswer(QUESTION, HITS)
+    steps = [
+        ("Ten", "Ten"), (" days", " days"), (" ", ""), ("[", ""), ("1", ""), ("]", " [1]"), (".", "."), (" ", ""),
+        ("[9", ""), ("]", ""), (" A", " A"), (" 【", ""), ("2】", " [2]"), (" <", ""), ("b>", " <b>"), ("x", "x"),
+    ]  # fmt: skip
+    assert [written.add(piece) for piece, _ in steps] == [shown for _, shown in steps]
+    assert written.finish() == ""
+
+
+def test_bracket_that_is_never_closed_is_shown_at_last() -> None:
+    """It holds back a bounded stretch; the end shows the rest."""
+    written = WrittenAnswer(QUESTION, HITS)
+    assert written.add("See [" + "x" * 1000) == "See [" + "x" * 1000
+    assert written.add(" [1") == ""
+    assert written.finish() == " [1"
+
+
+@pytest.mark.parametrize(
+    "pieces", [["NOT ANSWERED"], ["NOT", " ANS", "WERED", "."], ["**Not answered**", " Sorry, [1]."]]
+)
+def test_refusal_is_never_shown(pieces: "list[str]") -> None:
+    """The agreed words are for the code, whatever comes after them."""
+    written = show(pieces)
+    assert (written.text, written.is_refusal) == ("", True)
+
+
+@pytest.mark.parametrize("text", ["Leave is 27 days. The rest is NOT ANSWERED.", "NOT ANSWER", "Not at all."])
+def test_agreed_words_elsewhere_are_no_refusal(text: str) -> None:
+    """In the middle they tell what the passages leave open; half of them is nothing."""
+    written = show([text[:4], text[4:]])
+    assert (written.text, written.is_refusal) == (text, False)
+
+
+def test_blanks_around_an_answer_are_not_shown() -> None:
+    """Many models begin with a blank and end with a line."""
+    assert text_of("\n ", " Ten days", ".\n\n") == "Ten days."
+
+
+def test_pair_of_surrogates_in_two_pieces_is_one_character() -> None:
+    """JSON may cut a pair; half of one cannot be sent, so a lone one becomes the sign for it."""
+    pair = "😀".encode("utf-16-be")
+    high, low = (pair[at : at + 2].decode("utf-16-be", "surrogatepass") for at in (0, 2))
+    written = WrittenAnswer(QUESTION, HITS)
+    assert [written.add("Ten " + high), written.add(low)] == ["Ten", " 😀"]
+    assert text_of("Ten ", high, " days", low) == "Ten \N{REPLACEMENT CHARACTER} days\N{REPLACEMENT CHARACTER}"
+    assert text_of("Ten ", high) == "Ten \N{REPLACEMENT CHARACTER}"
+
+
+def test_endless_answer_is_an_error() -> None:
+    """A model that repeats itself for ever is stopped; the longest answer that is allowed passes."""
+    written = WrittenAnswer(QUESTION, HITS)
+    written.add("a" * MAX_ANSWER_CHARS)
+    with pytest.raises(GenerationError, match="over 12000 characters"):
+        written.add("a")
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Staff get 27 days of paid leave each calendar year [1].",
+        "Yes.",
+        "Elephants celebrate Hogmanay.",
+        "The passages do not mention contractors, temporary agency workers or interns.",
+        "1. Paid leave is 27 days each calendar year for staff [1].",
+        "The staff budget for each calendar year is EUR 5000 [1].",
+        "Staff get 27 days of paid calendar leave in 2026 [1].",
+        "Staff leave elephants loudly [1].",
+    ],
+)
+def test_supported_sentence_is_left_alone(sentence: str) -> None:
+    """Half its words and all its numbers are in passages or question; or it is too short or about the passages."""
+    written = show([sentence])
+    assert (written.text, written.has_unsupported) == (sentence, False)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Elephants usually celebrate Hogmanay loudly [1].",
+        "Staff get 30 days of paid leave each calendar year [1].",
+        "Staff celebrate elephants loudly [1].",
+    ],
+)
+def test_unsupported_sentence_is_marked(sentence: str) -> None:
+    """Foreign words, or a number that is nowhere; a quarter of its words is not enough."""
+    written = show([sentence])
+    assert (written.text, written.has_unsupported) == (sentence + MARK, True)
+
+
+def test_only_the_unsupported_sentence_is_marked() -> None:
+    """The mark comes before the line break, and the other sentences stay as they are."""
+    text = "- Staff get 27 days of paid leave. [1]\n- Staff get 99 days of paid leave. [1]\nAsk. Staff have paid leave."
+    assert text_of(text) == text_of(*text) == text.replace("\nAsk.", f"{MARK}\nAsk.")
+
+
+def test_sentences_on_one_line_are_judged_one_by_one() -> None:
+    """A capital, a bracket, a quotation mark or a sign of emphasis after the stop begins the next one."""
+    first, last = "Elephants usually celebrate Hogmanay loudly [1].", "Staff have 27 days of paid leave."
+    for opening in ("", "“", '"', "(", "**"):
+        assert text_of(f"{first} {opening}{last}") == f"{first}{MARK} {opening}{last}"
+    assert MARK not in text_of("Staff have paid leave of approx. elephants usually loudly each calendar year.")
+
+
+MARKER_LIKE = [
+    "[",
+    "[1,",
+    "[1 ",
+    "【3†",
+    " ",
+    "\n",
+    ".\n",
+    ". [1] ",
+    "]",
+    "](",
+    "<",
+    "</",
+    "1,",
+    "1-",
+    "NOT ",
+    "A. ",
+    "[[9]",
+]
+
+
+@pytest.mark.parametrize("part", MARKER_LIKE)
+def test_worst_input_takes_little_time(part: str) -> None:
+    """100 kB of what each pattern begins with takes each of them less than a second, and so does an answer of it."""
+    text = part * (100_000 // len(part))
+    for work in (
+        lambda: normalise_markers(text, 3),
+        lambda: remove_markers(text),
+        lambda: resolve_citations(text, HITS),
+        lambda: show([text[:MAX_ANSWER_CHARS]]),
+        lambda: show([text[at : at + 4] for at in range(0, MAX_ANSWER_CHARS, 4)]),
+    ):
+        started = time.process_time()
+        work()
+        assert time.process_time() - started < 1.0
