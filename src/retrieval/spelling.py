@@ -15,10 +15,12 @@ MIN_LETTERS = 4
 MAX_LETTERS = 20
 
 _WORD = re.compile(r"[^\W\d_]+")
-_OPENING = re.compile(r"\s*(?:(?:hi|hello|hey|dear all|please|pls|sorry|excuse me)\b[\s,.!:]*)+", re.IGNORECASE)
+_OPENING = re.compile(
+    r"\s*(?:(?:hi|hello|hey|dear all|please|pls|sorry|excuse me)\b(?![-'’])[\s,.!:]*)+", re.IGNORECASE
+)
 _CLOSING = re.compile(
-    r"(?:[\s,.!?]*\b(?:please|pls|thanks(?: a lot| in advance)?|thank you(?: very much| in advance)?|thx|cheers))+"
-    r"[\s.!]*\Z",
+    r"(?:[\s,.!?]*\b(?:please|pls|(?:thanks(?: a lot)?|thank you(?: very much)?)(?: in advance)?|thx|cheers))+"
+    r"[\s.!?]*\Z",
     re.IGNORECASE,
 )
 
