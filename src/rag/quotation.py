@@ -30,7 +30,8 @@ _HEADING = re.compile(r"^#{1,6}[ \t]+")
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
 _IMAGE_OR_LINK = re.compile(r"!?\[([^\]\[]*)\]\([^()\s]*(?:[ \t]+\"[^\"]*\")?\)")
 _MARKUP = re.compile(
-    r"<!--.{0,300}?-->|</?[A-Za-z][^<>]*>|\{\{.{0,200}?\}\}|\{%.{0,200}?%\}|(?<![ \t])[ \t]*\{[:#][^{}]*\}[ \t]*\Z|\*\*|__"
+    r"<!--.{0,300}?-->|</?[A-Za-z][^<>]*>|\{\{.{0,200}?\}\}|\{%.{0,200}?%\}|"
+    r"(?<![ \t])[ \t]*\{[:#][^{}]*\}[ \t]*\Z|\*\*|__"
 )
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
 _COMMENT_OR_HEADING = re.compile(r"^#{1,6}[ \t]", re.MULTILINE)

@@ -254,7 +254,7 @@ def test_hopeless_failure_asks_no_other_model_but_may_pass(time: Time) -> None:
 
 def test_message_names_the_first_models_failure(time: Time) -> None:
     """That is the one the person chose."""
-    with pytest.raises(GenerationError, match="^No LLM answered: no such model.$"):
+    with pytest.raises(GenerationError, match=r"^No LLM answered: no such model\.$"):
         generate(time, Scripted(LASTING, HOPELESS), "a", "b").start(MESSAGES, max_tokens=50)
 
 

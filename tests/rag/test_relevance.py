@@ -38,7 +38,7 @@ def found(*scores: float, nearest: float | None = 1.0) -> Retrieval:
     ],
 )
 def test_floors_part_three_outcomes(score: float, outcome: Outcome) -> None:
-    """Under the first floor nothing is near, from the second on the passage answers; a floor belongs to what is above."""
+    """Under the first floor nothing is near, from the second on the passage answers."""
     assert judge(found(score), FLOORS) is outcome
 
 
@@ -74,12 +74,12 @@ def test_longer_and_nearer_question_needs_its_context_less() -> None:
 
 
 def test_words_alone_need_the_context_only_where_they_find_nothing() -> None:
-    """Without cosines two searches cannot be compared: what was found stays, and where nothing was, anything is more."""
+    """Without cosines two searches cannot be compared: what was found stays; where nothing was, anything is more."""
     assert needed_nearness("leave", found(9.0, nearest=None)) == math.inf
     assert needed_nearness("leave", found(nearest=None)) == 0.0
 
 
 def test_calibrated_floors_lie_above_unrelated_questions() -> None:
-    """Of .1 to .5 the median is .3 and the upper quartile .4: the floors are .4 and .3 + 4 x .1, whatever is highest."""
-    assert calibrate_floors([0.5, 0.1, 0.4, 0.2, 0.3]) == Floors(0.4, 0.7)
-    assert calibrate_floors([0.9, 0.1, 0.4, 0.2, 0.3]) == Floors(0.4, 0.7)
+    """Of .1 to .5 the median is .3 and the upper quartile .4: the floors are 2 and 5 of these steps above."""
+    assert calibrate_floors([0.5, 0.1, 0.4, 0.2, 0.3]) == Floors(0.5, 0.8)
+    assert calibrate_floors([0.9, 0.1, 0.4, 0.2, 0.3]) == Floors(0.5, 0.8)

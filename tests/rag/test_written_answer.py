@@ -2,6 +2,7 @@
 
 import re
 import time
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
@@ -22,9 +23,9 @@ HITS = hits_of(
 QUESTION = "How much leave do contractors get in 2026?"
 
 WORDS = [
-    "Staff ", "27 days", "[1]", "[9]", " [2]", "[1, 7]", "[1-3]", "[", "]", "(", ")", "【3†source】", "【", "】", "](http://x.y)",
-    "![a", "[form]", ": ", ". ", "!\n", "\n\n", "  ", "<", "<img src=x>", "</", "script", ">", "NOT", "NOT ANSWERED", "**",
-    "Elephants usually celebrate Hogmanay loudly", "7", ",", "😀", "passage 2", "^", "A", "[[9]7]",
+    "Staff ", "27 days", "[1]", "[9]", " [2]", "[1, 7]", "[1-3]", "[", "]", "(", ")", "【3†source】", "【", "】",
+    "[[9]7]", "](http://x.y)", "![a", "[form]", ": ", ". ", "!\n", "\n\n", "  ", "<", "<img src=x>", "</", "script", ">",
+    "NOT", "NOT ANSWERED", "**", "Elephants usually celebrate Hogmanay loudly", "7", ",", "😀", "passage 2", "^", "A",
 ]  # fmt: skip
 TEXTS = st.lists(st.sampled_from(WORDS), max_size=14).map("".join)
 
@@ -49,7 +50,7 @@ def text_of(*pieces: str) -> str:
 def test_answer_is_the_same_however_it_is_cut(text: str, cuts: "list[int]") -> None:
     """The size of the pieces is the provider's accident."""
     borders = [0, *sorted(cut for cut in cuts if cut < len(text)), len(text)]
-    pieces = [text[start:end] for start, end in zip(borders, borders[1:], strict=False)]
+    pieces = [text[start:end] for start, end in pairwise(borders)]
     assert text_of(*pieces) == text_of(text) == text_of(*text)
 
 

@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from src.artifacts import Manifest
-from src.records import Document, Filters
+from src.records import Document, Filters, RetrievalKind
 from src.retrieval.index import CacheStats, Index, open_index
-from tests.fakes import WordEncoder, cut_chunk
+from tests.fakes import WordEncoder, cut_chunk, embed
 from tests.retrieval.conftest import build_index, make_manifest
 from tests.retrieval.corpus import CHUNKS, DOCUMENTS
 
@@ -24,11 +24,14 @@ def index(index_dir: Path, manifest: Manifest) -> Iterator[Index]:
 
 
 def test_hybrid_finds_what_both_agree_on(index: Index) -> None:
-    """First in both rankings is first, with the whole score."""
+    """First in both rankings is first, and the nearest is its cosine and that of its nearest sentence."""
     found = index.search("unused days of holiday", limit=2)
-    assert (found.kind, found.hits[0].chunk.document, found.hits[0].score) == ("hybrid", "leave.md", pytest.approx(1.0))
-    assert found.relevance is not None
-    assert 0 < found.relevance < 1
+    assert (found.kind, found.hits[0].chunk.document) == ("hybrid", "leave.md")
+    chunk = found.hits[0].chunk
+    question = embed("unused days of holiday")
+    whole = float(embed(f"{chunk.title} {chunk.text}") @ question)
+    assert found.nearest == pytest.approx(whole + max(found.hits[0].cosines), abs=0.02)
+    assert found.hits[0].score > found.nearest  # the words are added
 
 
 def test_lexical_asks_for_neither_model_nor_vectors(index_dir: Path, manifest: Manifest) -> None:
@@ -41,7 +44,7 @@ def test_lexical_asks_for_neither_model_nor_vectors(index_dir: Path, manifest: M
     with closing(opened) as index:
         found = index.search("max_requests", limit=5, kind="lexical")
     assert [hit.chunk.document for hit in found.hits] == ["server.md"]
-    assert (found.kind, found.relevance, found.embed_ms) == ("lexical", None, 0.0)
+    assert (found.kind, found.nearest, found.embed_ms) == ("lexical", None, 0.0)
 
 
 def test_question_asked_again_is_neither_embedded_nor_searched(index_dir: Path, manifest: Manifest) -> None:
@@ -118,23 +121,84 @@ def test_copy_of_a_document_is_found_once(tmp_path: Path) -> None:
     assert [hit.chunk.document for hit in named.hits] == ["old/leave.md"]
 
 
-def test_adjacent_chunks_are_joined_for_an_answer(tmp_path: Path) -> None:
-    """Joined, the document's text runs on, and each sentence has its cosine; a list of hits shows the chunks as cut."""
-    text = "Unused holiday lapses. It lapses in March.\n\nMarch is the end of the holiday year. Ask for more holiday."
-    document = Document("leave.md", "Leave", text, "0" * 64)
-    cut = text.index("\n\n")
-    build_index(tmp_path, [document], [cut_chunk(document, 0, 0, cut), cut_chunk(document, 1, cut + 2)])
-    opened = open_index(tmp_path, manifest=make_manifest(2), get_encoder=WordEncoder)
+TEXT = (
+    "Unused holiday lapses. It lapses in March.\n\nSo ask for it. Ask in time.\n\nMarch ends the year. Then it is lost."
+)
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Iterator[Index]:
+    """One document of three chunks; only the outer ones speak of March."""
+    document = Document("leave.md", "Leave", TEXT, "0" * 64)
+    first, second = TEXT.index("\n\n"), TEXT.rindex("\n\n")
+    borders = [(0, first), (first + 2, second), (second + 2, len(TEXT))]
+    chunks = [cut_chunk(document, number, start, end) for number, (start, end) in enumerate(borders)]
+    build_index(tmp_path, [document], chunks)
+    opened = open_index(tmp_path, manifest=make_manifest(3), get_encoder=WordEncoder)
     with closing(opened) as index:
-        apart = index.search("holiday in March", limit=2)
-        joined = index.search("holiday in March", limit=2, joined=True)
-    assert len(apart.hits) == 2
-    (hit,) = joined.hits
-    assert hit.chunk.text == text
-    by_sentence = {
-        one.chunk.text[start:end]: cosine
-        for one in apart.hits
-        for (start, end), cosine in zip(one.chunk.sentences, one.cosines, strict=True)
-    }
-    assert hit.cosines == tuple(by_sentence[text[start:end]] for start, end in hit.chunk.sentences)
-    assert hit.score == apart.hits[0].score
+        yield index
+
+
+@pytest.mark.parametrize("kind", ["hybrid", "lexical"])
+def test_passage_is_joined_from_what_stands_beside_it(three: Index, kind: RetrievalKind) -> None:
+    """The text runs on through a chunk that was not found itself; a list of hits shows the chunks as cut."""
+    apart = three.search("lapses in March", limit=3, kind=kind)
+    whole = three.find_passages("lapses in March", limit=3, filters=Filters(), kind=kind)
+    assert apart.hits[0].chunk.text == TEXT.split("\n\n")[0]
+    assert whole.hits[0].chunk.text == "\n\n".join(TEXT.split("\n\n")[:2])
+    assert whole.hits[0].score == apart.hits[0].score
+    assert [hit.chunk.text for hit in whole.hits[1:]] == TEXT.split("\n\n")[2:]
+
+
+def test_sentences_of_a_passage_have_their_cosines(three: Index) -> None:
+    """Those of a chunk that was taken in too; a search by words embeds nothing."""
+    (best, *_) = three.find_passages("ask in time", limit=3, filters=Filters(), kind="hybrid").hits
+    assert best.chunk.text == TEXT
+    sentences = [TEXT[start:end] for start, end in best.chunk.sentences]
+    expected = [float(embed(sentence) @ embed("ask in time")) for sentence in sentences]
+    assert best.cosines == pytest.approx(expected, abs=0.05)
+    (best, *_) = three.find_passages("ask in time", limit=3, filters=Filters(), kind="lexical").hits
+    assert best.cosines == ()
+
+
+def test_passages_are_as_many_as_asked_for_and_remembered(index: Index) -> None:
+    """A question asked again is looked up; another number of passages is another question."""
+    ask = {"filters": Filters(), "kind": "hybrid"}
+    assert len(index.find_passages("reimbursed days", limit=1, **ask).hits) == 1  # type: ignore[arg-type]
+    assert len(index.find_passages("reimbursed days", limit=3, **ask).hits) == 3  # type: ignore[arg-type]
+    again = index.find_passages("reimbursed days", limit=3, **ask)  # type: ignore[arg-type]
+    assert (again.embed_ms, index.cache_stats()) == (0.0, CacheStats(hits=1, misses=2, entries=2))
+    index.clear_cache()
+    assert index.cache_stats() == CacheStats(hits=0, misses=0, entries=0)
+
+
+def test_filters_hold_for_passages(index: Index) -> None:
+    """No text of another document comes through."""
+    found = index.find_passages("reimbursed", limit=5, filters=Filters(("on-call.md",)), kind="hybrid")
+    assert [hit.chunk.document for hit in found.hits] == ["on-call.md"]
+
+
+@pytest.mark.parametrize("kind", ["hybrid", "dense", "lexical"])
+@pytest.mark.parametrize(
+    "dressed",
+    ["Unused days of holiday?", "UNUSED DAYS OF HOLIDAY", "please, unused days of holiday",
+     "  unused days  of holiday.", "Hi, unused days of holiday? Thanks!",
+     "unused days of holiday, thank you very much"],
+)  # fmt: skip
+def test_question_in_other_dress_is_the_same(index: Index, dressed: str, kind: RetrievalKind) -> None:
+    """Signs, capitals and courtesies change neither what is found nor its scores."""
+    plain = index.find_passages("unused days of holiday", limit=4, filters=Filters(), kind=kind)
+    found = index.find_passages(dressed, limit=4, filters=Filters(), kind=kind)
+    assert (found.hits, found.nearest) == (plain.hits, plain.nearest)
+
+
+def test_slip_is_put_right_before_anything_is_searched(index: Index) -> None:
+    """Meaning and words both get the word that a chunk holds."""
+    plain = index.search("unused days of holiday", limit=4)
+    slipped = index.search("unused days of hoilday", limit=4)
+    assert (slipped.hits, slipped.nearest) == (plain.hits, plain.nearest)
+
+
+def test_titles_are_listed_with_their_number(index: Index) -> None:
+    """The first ones, in the order of the documents, and how many there are."""
+    assert index.list_titles(2) == (["Annual leave", "On-call duty"], 4)

@@ -34,8 +34,6 @@ def documents_of(index: LexicalIndex, query: str, filters: Filters = EVERYTHING)
         ("oncall", "on-call.md"),
         ("What is the port? 8000", "server.md"),
         ("reimbursing nights", "on-call.md"),
-        ("hollidays", "leave.md"),
-        ("reimbrused trains", "travel/rail trip.md"),
         ("engin", "on-call.md"),
         ("duty", "on-call.md"),
     ],

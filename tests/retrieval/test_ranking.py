@@ -1,59 +1,76 @@
 """How rankings are merged and refined, against the formulas by hand."""
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from src.records import Chunk, Hit
+from src.records import Hit
 from src.retrieval.ranking import (
-    DENSE_SHARE,
+    LEXICAL_WEIGHT,
     LIFT,
-    MAX_JOINED,
-    SENTENCE_SHARE,
+    MAX_PASSAGE_WORDS,
+    STRONG_BM25,
     ScoredId,
     drop_repeats,
+    find_nearest,
     fuse,
-    join_adjacent,
     lift_by_similar,
-    raise_by_sentences,
+    measure_cosines,
+    to_passages,
 )
-
-WORD_SHARE = 1 - DENSE_SHARE
+from tests.fakes import make_chunk
 
 
 def scored(**scores: float) -> list[ScoredId]:
     return [ScoredId(chunk_id, score) for chunk_id, score in scores.items()]
 
 
-def test_fusion_follows_the_formula_by_hand() -> None:
-    """One share of (cosine - last) / (first - last), the other of BM25 / best."""
-    fused = fuse(scored(a=0.9, b=0.7, c=0.5), scored(c=8.0, b=6.0, d=4.0))
-    expected = {"b": DENSE_SHARE * 0.5 + WORD_SHARE * 0.75, "a": DENSE_SHARE, "c": WORD_SHARE, "d": WORD_SHARE * 0.5}
-    assert {item.chunk_id: item.score for item in fused} == pytest.approx(expected)
-    assert [item.chunk_id for item in fused] == sorted(expected, key=expected.__getitem__, reverse=True)
+def scores_of(ranking: Iterable[ScoredId]) -> dict[str, float]:
+    return {scored.chunk_id: scored.score for scored in ranking}
+
+
+def ids(ranking: Iterable[ScoredId]) -> list[str]:
+    return [scored.chunk_id for scored in ranking]
+
+
+DENSE = scored(a=0.9, b=0.7, c=0.5)
+
+
+def test_fusion_adds_cosines_and_words() -> None:
+    """The cosine twice, and .65 of BM25 by 20; what is not among the nearest counts as the last of them."""
+    fused = fuse(DENSE, scored(c=8.0, b=6.0, d=4.0))
+    expected = {"a": 2 * 0.9, "b": 2 * 0.7 + 0.195, "c": 2 * 0.5 + 0.26, "d": 2 * 0.5 + 0.13}
+    assert (LEXICAL_WEIGHT, STRONG_BM25) == (0.65, 20.0)
+    assert scores_of(fused) == pytest.approx(expected)
+    assert ids(fused) == ["a", "b", "c", "d"]
+
+
+def test_nearest_sentence_counts_beside_the_chunk() -> None:
+    """Each once; a chunk without sentences is its own, and one found by words alone has its sentence too."""
+    fused = fuse(DENSE, scored(d=10.0), {"a": 0.2, "b": 0.95, "d": 0.8})
+    assert scores_of(fused) == pytest.approx({"a": 1.1, "b": 1.65, "c": 1.0, "d": 0.5 + 0.8 + 0.325})
+    assert ids(fused) == ["b", "d", "a", "c"]
+
+
+def test_words_weigh_the_less_the_fewer_the_question_shares() -> None:
+    """Up to a BM25 of 20 the best has its share of the weight, above it all of it, and the others theirs of it."""
+    assert scores_of(fuse([], scored(a=10.0))) == pytest.approx({"a": 0.325})
+    assert scores_of(fuse([], scored(a=20.0))) == pytest.approx({"a": 0.65})
+    assert scores_of(fuse([], scored(a=40.0, b=10.0))) == pytest.approx({"a": 0.65, "b": 0.1625})
 
 
 def test_one_ranking_alone_keeps_its_order() -> None:
-    """Without words in common, meaning decides, and the other way round."""
-    ranking = scored(a=0.9, b=0.7, c=0.5)
-    assert [item.chunk_id for item in fuse(ranking, [])] == ["a", "b", "c"]
-    assert [item.chunk_id for item in fuse([], ranking)] == ["a", "b", "c"]
+    """Without words in common, meaning decides, and the other way round; equal scores keep their order."""
+    assert ids(fuse(DENSE, [])) == ids(fuse([], DENSE)) == ["a", "b", "c"]
+    assert ids(fuse(scored(a=0.4, b=0.4), [])) == ["a", "b"]
     assert fuse([], []) == []
-
-
-def test_only_candidate_counts_fully() -> None:
-    """One chunk that shares a word is not worth less for being the only one."""
-    assert fuse(scored(a=0.4), scored(b=1e-6)) == [ScoredId("a", DENSE_SHARE), ScoredId("b", WORD_SHARE)]
-
-
-def test_equal_scores_do_not_divide_by_zero() -> None:
-    """Chunks with the same text have the same cosine."""
-    assert [item.score for item in fuse(scored(a=0.4, b=0.4), [])] == [DENSE_SHARE, DENSE_SHARE]
 
 
 def test_negative_cosines_are_ranked() -> None:
     """A cosine may be below zero."""
-    assert [item.chunk_id for item in fuse(scored(a=-0.1, b=-0.3), [])] == ["a", "b"]
-    assert fuse(scored(a=-0.1), []) == [ScoredId("a", DENSE_SHARE)]
+    assert scores_of(fuse(scored(a=-0.1, b=-0.3), scored(c=20.0))) == pytest.approx({"a": -0.2, "b": -0.6, "c": 0.05})
 
 
 QUESTION = np.array([1, 0, 0, 0], np.float32)
@@ -68,23 +85,16 @@ def towards(axis: int, count: int = 1) -> np.ndarray:
     return np.repeat(127 * np.eye(4, dtype=np.int8)[axis : axis + 1], count, axis=0)
 
 
-def scores_of(ranking: list[ScoredId]) -> dict[str, float]:
-    return {scored.chunk_id: scored.score for scored in ranking}
+def test_nearest_sentence_is_the_largest_cosine() -> None:
+    """Of all its sentences; below zero none is near."""
+    nearest = find_nearest({"first": rows(0.2, 0.6, 0.4), "one": rows(0.96), "far": rows(-0.5, -0.1)}, QUESTION)
+    assert nearest == pytest.approx({"first": 0.6, "one": 0.96, "far": 0.0}, abs=0.5 / 127)
+    assert find_nearest({}, QUESTION) == {}
 
 
-def test_nearest_sentence_raises_and_far_sentences_do_not_lower() -> None:
-    """Half the way to the best sentence; a chunk nearer as a whole keeps its cosine."""
-    dense = [ScoredId("whole", 0.7), ScoredId("hidden", 0.5), ScoredId("unread", 0.4)]
-    found = raise_by_sentences(dense, {"whole": rows(0.2, 0.6), "hidden": rows(0.1, 0.96)}, QUESTION)
-    expected = {"hidden": 0.5 + SENTENCE_SHARE * 0.46, "whole": 0.7, "unread": 0.4}
-    assert scores_of(found) == pytest.approx(expected, abs=0.5 / 127)
-    assert [scored.chunk_id for scored in found] == ["hidden", "whole", "unread"]
-
-
-def test_chunk_found_by_words_alone_starts_from_the_last_cosine() -> None:
-    """It was not among the nearest, so it was no nearer than they are."""
-    found = raise_by_sentences([ScoredId("a", 0.6), ScoredId("b", 0.3)], {"words": rows(0.9)}, QUESTION)
-    assert scores_of(found)["words"] == pytest.approx(0.3 + SENTENCE_SHARE * 0.6, abs=0.5 / 127)
+def test_cosines_are_those_of_each_sentence() -> None:
+    """In the order of the sentences, signs kept."""
+    assert measure_cosines(rows(0.2, -0.5), QUESTION) == pytest.approx((0.2, -0.5), abs=0.5 / 127)
 
 
 def test_chunk_like_good_ones_is_lifted_and_none_is_lowered() -> None:
@@ -110,11 +120,9 @@ def test_best_chunk_stays_best() -> None:
 def test_chunks_without_sentences_change_nothing() -> None:
     """Headings alone have none, and there may be no candidate at all."""
     ranking = [ScoredId("a", 0.9), ScoredId("b", 0.5)]
-    assert raise_by_sentences(ranking, {}, QUESTION) == ranking
     assert lift_by_similar(ranking, {}) == ranking
     assert lift_by_similar(ranking, {"a": towards(0)}) == ranking
     assert lift_by_similar([], {}) == []
-    assert raise_by_sentences([], {"a": rows(1.0)}, QUESTION)[0].score == pytest.approx(SENTENCE_SHARE)
 
 
 def different(count: int, seed: int = 0) -> np.ndarray:
@@ -158,48 +166,80 @@ def test_chunks_without_sentences_are_no_copies() -> None:
     assert drop_repeats(ranking, {}, lambda _: {}) == ranking
 
 
-SENTENCES = [f"Sentence number {n} of the text." for n in range(8)]
-TEXT = "\n\n".join(SENTENCES)
+class Text:
+    """A document of chunks of so many words, each a sentence; chunk n is about 0.1 n near the question."""
+
+    def __init__(self, *sizes: int) -> None:
+        sentences = [" ".join([f"S{number}"] * size) for number, size in enumerate(sizes)]
+        self.text = "\n\n".join(sentences)
+        self.hits: dict[str, Hit] = {}
+        start = 0
+        for number, sentence in enumerate(sentences):
+            chunk = make_chunk(sentence, document="a.md", number=number, section="S", start=start)
+            self.hits[chunk.chunk_id] = Hit(chunk, 0.0, (number / 10,))
+            start += len(sentence) + 2
+
+    def place(self, number: int, **place: object) -> None:
+        """Say that a chunk stands elsewhere."""
+        hit = self.hits[f"a.md#{number}"]
+        self.hits[f"a.md#{number}"] = Hit(replace(hit.chunk, **place), hit.score, hit.cosines)  # type: ignore[arg-type]
+
+    def to_passages(self, *best: int, limit: int = 10, beside: "Sequence[int] | None" = None) -> list[Hit]:
+        """Make passages of the best chunks; a score tells their rank."""
+        hits = [replace(self.hits[f"a.md#{number}"], score=1.0 - rank / 10) for rank, number in enumerate(best)]
+        known = {f"a.md#{number}": self.hits[f"a.md#{number}"] for number in beside or range(len(self.hits))}
+        return to_passages(hits, known, limit, lambda document, start, end: self.text[start:end])
+
+    def numbers(self, *best: int, limit: int = 10, beside: "Sequence[int] | None" = None) -> list[list[int]]:
+        """Return of which chunks each passage is."""
+        found = self.to_passages(*best, limit=limit, beside=beside)
+        return [list(dict.fromkeys(int(word[1:]) for word in hit.chunk.text.split())) for hit in found]
 
 
-def read_text(document: str, start: int, end: int) -> str:
-    assert document == "a.md"
-    return TEXT[start:end]
+def test_short_chunk_takes_in_those_beside_it() -> None:
+    """One on each side; the text runs on, with all its sentences and their cosines, in the place of the best."""
+    text = Text(10, 10, 10, 10, 10)
+    (passage,) = text.to_passages(2)
+    assert passage.chunk.text == text.text[passage.chunk.start : passage.chunk.end]
+    sentences = [passage.chunk.text[start:end] for start, end in passage.chunk.sentences]
+    assert sentences == [text.hits[f"a.md#{number}"].chunk.text for number in (1, 2, 3)]
+    assert (passage.score, passage.cosines, passage.chunk.chunk_id) == (1.0, (0.1, 0.2, 0.3), "a.md#2")
 
 
-def make_hit(number: int, score: float, section: str = "S", document: str = "a.md", page: int | None = None) -> Hit:
-    """The chunk that is the sentence of this number."""
-    start = TEXT.index(SENTENCES[number])
-    end = start + len(SENTENCES[number])
-    chunk = Chunk(
-        f"{document}#{number}", document, "A", section, page, TEXT[start:end], start, end, ((0, end - start),)
-    )
-    return Hit(chunk, score, (number / 10,))
+def test_passage_grows_while_its_words_are_few() -> None:
+    """220 words in all; the chunk after it has the first claim, and one that does not fit keeps no other out."""
+    assert MAX_PASSAGE_WORDS == 220
+    assert Text(60, 100, 60).numbers(1) == [[0, 1, 2]]
+    assert Text(61, 100, 60).numbers(1) == [[1, 2]]
+    assert Text(60, 100, 121).numbers(1) == [[0, 1]]
+    assert Text(10, 220, 10).numbers(1) == [[1]]
+    assert Text(10, 300, 10).numbers(1) == [[1]]
 
 
-def ids_of(hits: list[Hit]) -> list[str]:
-    return [hit.chunk.chunk_id for hit in hits]
+def test_no_text_is_in_two_passages() -> None:
+    """What a better passage took is neither a passage nor taken again; nor is a better one taken in."""
+    text = Text(*[10] * 7)
+    assert text.numbers(3, 2, 5, 0) == [[2, 3, 4], [5, 6], [0, 1]]
+    assert text.numbers(1, 3, 2) == [[0, 1, 2], [3, 4]]
 
 
-def test_adjacent_chunks_become_one_passage_in_the_place_of_the_better() -> None:
-    """Its text is the document's own from the first to the last, its sentences and their cosines are both chunks'."""
-    joined = join_adjacent([make_hit(5, 0.9), make_hit(2, 0.8), make_hit(7, 0.7), make_hit(1, 0.6)], read_text)
-    assert ids_of(joined) == ["a.md#5", "a.md#2", "a.md#7"]
-    both = joined[1]
-    assert both.chunk.text == TEXT[both.chunk.start : both.chunk.end] == "\n\n".join(SENTENCES[1:3])
-    assert [both.chunk.text[start:end] for start, end in both.chunk.sentences] == SENTENCES[1:3]
-    assert (both.score, both.cosines) == (0.8, (0.1, 0.2))
+def test_borders_of_sections_pages_and_documents_hold() -> None:
+    """A heading says that another matter begins, a citation names one page, and a text ends."""
+    text = Text(*[10] * 4)
+    text.place(3, section="T")
+    text.place(1, page=2)
+    assert text.numbers(2) == [[2]]
+    assert text.numbers(0, 3) == [[0], [3]]
+    assert Text(10, 10).numbers(1, 0, beside=[1]) == [[1], [0]]
 
 
-def test_sections_documents_and_pages_keep_apart() -> None:
-    """A heading between two chunks says that another matter begins, and a citation names one page."""
-    hits = [make_hit(1, 0.9, "S"), make_hit(2, 0.8, "T"), make_hit(3, 0.7, "T", "b.md"), make_hit(5, 0.6, "T", page=1)]
-    hits.append(make_hit(6, 0.5, "T", page=2))
-    assert join_adjacent(hits, read_text) == hits
+def test_as_many_passages_as_asked_for() -> None:
+    """The rest is not looked at."""
+    assert Text(*[220] * 4).numbers(3, 1, 0, 2, limit=2) == [[3], [1]]
+    assert Text(10).numbers() == []
 
 
-def test_no_passage_grows_without_bound() -> None:
-    """Eight in a row become passages of three at most."""
-    joined = join_adjacent([make_hit(n, 1 - n / 10) for n in range(8)], read_text)
-    assert [len(one.chunk.sentences) for one in joined] == [MAX_JOINED, MAX_JOINED, 2]
-    assert " ".join(one.chunk.text for one in joined).split() == TEXT.split()
+def test_chunk_alone_stays_as_it_is() -> None:
+    """Nothing beside it, nothing joined."""
+    text = Text(10)
+    assert text.to_passages(0) == [replace(text.hits["a.md#0"], score=1.0)]
