@@ -1,5 +1,7 @@
 """The measures themselves, by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from evals.answers import Asked, holds, measure_answers, measure_refusals
@@ -56,13 +58,20 @@ def test_answers_are_judged_by_counting() -> None:
 
 
 def test_refusals_are_judged_by_counting() -> None:
-    """One of two unanswerable and one of three answerable are refused: recall 1/2, precision 1/2, false 1/3."""
+    """Of two unanswerable ones one is refused and one doubted, of four answerable ones one and one: each a share."""
     answerable, unanswerable = Question("1", "?", (), (Gold("a.md"),)), Question("2", "?")
     given, refused = (found("a.md"), 1), (found("a.md"),)
     items = [asked(answerable, "", *given), asked(answerable, "", *given), asked(answerable, "", *refused),
-             asked(unanswerable, "", *given), asked(unanswerable, "", *refused)]  # fmt: skip
-    expected = {"questions": 2, "recall": 1 / 2, "precision": 1 / 2, "false_refusals": 1 / 3}
+             doubted(asked(answerable, "", *given)), doubted(asked(unanswerable, "", *given)),
+             asked(unanswerable, "", *refused)]  # fmt: skip
+    expected = {"questions": 2, "recall": 1 / 2, "doubted": 1, "precision": 1 / 2, "false_refusals": 1 / 4,
+                "uncertain": 1 / 4}  # fmt: skip
     assert measure_refusals(items) == pytest.approx(expected)
+
+
+def doubted(item: Asked) -> Asked:
+    """Say that the passage may not answer."""
+    return replace(item, answer=replace(item.answer, notice="This may not answer."))
 
 
 class Scripted:

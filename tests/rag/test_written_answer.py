@@ -24,8 +24,8 @@ QUESTION = "How much leave do contractors get in 2026?"
 
 WORDS = [
     "Staff ", "27 days", "[1]", "[9]", " [2]", "[1, 7]", "[1-3]", "[", "]", "(", ")", "【3†source】", "【", "】",
-    "[[9]7]", "](http://x.y)", "![a", "[form]", ": ", ". ", "!\n", "\n\n", "  ", "<", "<img src=x>", "</", "script", ">",
-    "NOT", "NOT ANSWERED", "**", "Elephants usually celebrate Hogmanay loudly", "7", ",", "😀", "passage 2", "^", "A",
+    "[[9]7]", "](http://x.y)", "![a", "[form]", ": ", ". ", "!\n", "\n\n", "  ", "<", "<img src=x>", "</", "script",
+    ">", "NOT", "NOT ANSWERED", "**", "Elephants usually celebrate Hogmanay loudly", "7", ",", "😀", "passage 2", "^", "A",
 ]  # fmt: skip
 TEXTS = st.lists(st.sampled_from(WORDS), max_size=14).map("".join)
 
