@@ -5,7 +5,7 @@ import time
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from src.errors import GenerationError
@@ -25,7 +25,8 @@ QUESTION = "How much leave do contractors get in 2026?"
 WORDS = [
     "Staff ", "27 days", "[1]", "[9]", " [2]", "[1, 7]", "[1-3]", "[", "]", "(", ")", "【3†source】", "【", "】",
     "[[9]7]", "](http://x.y)", "![a", "[form]", ": ", ". ", "!\n", "\n\n", "  ", "<", "<img src=x>", "</", "script",
-    ">", "NOT", "NOT ANSWERED", "**", "Elephants usually celebrate Hogmanay loudly", "7", ",", "😀", "passage 2", "^", "A",
+    ">", "NOT", "NOT ANSWERED", "**", "Elephants usually celebrate Hogmanay loudly", "7", ",", "😀", "passage 2", "^",
+    "A",
 ]  # fmt: skip
 TEXTS = st.lists(st.sampled_from(WORDS), max_size=14).map("".join)
 
@@ -43,6 +44,7 @@ def text_of(*pieces: str) -> str:
     return show(list(pieces)).text
 
 
+@settings(deadline=None)
 @given(TEXTS, st.lists(st.integers(0, 120), max_size=12))
 @example("[a]【9】(http://x.y)", [3])
 @example("[" + "alt " * 30 + "](http://x.y)", [122])
@@ -54,6 +56,7 @@ def test_answer_is_the_same_however_it_is_cut(text: str, cuts: "list[int]") -> N
     assert text_of(*pieces) == text_of(text) == text_of(*text)
 
 
+@settings(deadline=None)
 @given(TEXTS)
 @example("[[9]7]")
 @example("[[[9]9]7]")
@@ -68,6 +71,7 @@ def test_every_marker_that_is_shown_has_a_citation(text: str) -> None:
     assert all(item.marker <= 3 for item in cited.citations)
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_nothing_that_is_shown_loads_or_leads_away(text: str) -> None:
     """Markdown's links and images, and tags that load something, are text."""
