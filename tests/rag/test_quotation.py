@@ -283,6 +283,13 @@ def test_code_that_is_cut_is_still_code() -> None:
     assert citation.excerpt.startswith("S4 = word")
 
 
+def test_text_after_a_whole_block_of_code_is_text() -> None:
+    """A block that was cut off with its end sets no fence."""
+    sentences = [sentence_of(40, number) for number in range(8)]
+    chunk = mark_up("```\nls\n```\n" + " ".join(sentences), *sentences)
+    assert quote(chunk, *([0.1] * 7), 0.9)[0].startswith("S4 word")
+
+
 def test_sentence_is_read_alone() -> None:
     """On one line, without references; a row with its head; cut where it is endless."""
     chunk = mark_up("It is\n  long [3].", "It is\n  long [3].")

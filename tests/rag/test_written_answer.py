@@ -137,12 +137,13 @@ def test_blanks_around_an_answer_are_not_shown() -> None:
     assert text_of("\n ", " Ten days", ".\n\n") == "Ten days."
 
 
-def test_pair_of_surrogates_in_two_pieces_is_one_character() -> None:
+@pytest.mark.parametrize("character", ["😀", "\U00010000", "\U0010ffff"])
+def test_pair_of_surrogates_in_two_pieces_is_one_character(character: str) -> None:
     """JSON may cut a pair; half of one cannot be sent, so a lone one becomes the sign for it."""
-    pair = "😀".encode("utf-16-be")
+    pair = character.encode("utf-16-be")
     high, low = (pair[at : at + 2].decode("utf-16-be", "surrogatepass") for at in (0, 2))
     written = WrittenAnswer(QUESTION, HITS)
-    assert [written.add("Ten " + high), written.add(low)] == ["Ten", " 😀"]
+    assert [written.add("Ten " + high), written.add(low)] == ["Ten", f" {character}"]
     assert text_of("Ten ", high, " days", low) == "Ten \N{REPLACEMENT CHARACTER} days\N{REPLACEMENT CHARACTER}"
     assert text_of("Ten ", high) == "Ten \N{REPLACEMENT CHARACTER}"
 
