@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from src.errors import ArtifactError, IndexCorrupt, IndexMismatch, IndexMissing, ModelMissing
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 4
 LEXICAL_FILE = "lexical.sqlite3"
 MANIFEST_FILE = "manifest.json"
 CHECKSUMS_FILE = "SHA256SUMS"

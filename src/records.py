@@ -28,9 +28,10 @@ class Document:
 
     Args:
         path: relative to the documents folder, with forward slashes; it identifies the document.
-        text: Markdown where the format has structure (headings as `#`), plain text otherwise; line ends are `\\n`.
+        text: clean Markdown where the format has structure (`parsers/markdown.py`), else plain text; line ends are `\\n`.
         page_starts: where each page begins in `text`, ascending, first 0; empty for formats without pages.
         sha256: of the file's bytes, in hex.
+        links: (start, end, where to): an address, or the path of a document, which need not be indexed; ascending.
     """
 
     path: str
@@ -38,6 +39,7 @@ class Document:
     text: str
     sha256: str
     page_starts: tuple[int, ...] = ()
+    links: tuple[tuple[int, int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Chunk:
         start, end: span in the document's text; `text` is exactly that span.
         sentences: spans in `text`, ascending, not overlapping: what an extractive answer may quote. A list item or a
             table row is one sentence.
+        lead: what the chunk's beginning continues: a table's head ("Grade | Days") or the sentence that leads into a
+            list or code; "" where it begins by itself.
     """
 
     chunk_id: str
@@ -62,6 +66,7 @@ class Chunk:
     start: int
     end: int
     sentences: tuple[tuple[int, int], ...]
+    lead: str = ""
 
     @property
     def number(self) -> int:

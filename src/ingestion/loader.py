@@ -2,16 +2,19 @@
 
 import hashlib
 import os
+import posixpath
 import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
 
 from src.errors import BuildError, UnreadableDocument
 from src.ingestion.outline import Outline
 from src.ingestion.parsers import PARSERS, PLAIN_SUFFIXES
 from src.records import Document
+from src.retrieval.text_store import WEB_ADDRESSES
 
 MAX_FILE_BYTES = 50_000_000
 MAX_TITLE_CHARS = 120
@@ -70,9 +73,24 @@ def load_document(folder: Path, path: str) -> Document | Skipped:
     if not parsed.text.strip():
         return Skipped(path, "it holds no text")
     title = parsed.title or _first_heading(parsed.text, suffix) or _title_of_name(path)
-    return Document(
-        path, title[:MAX_TITLE_CHARS].strip(), parsed.text, hashlib.sha256(data).hexdigest(), parsed.page_starts
-    )
+    links = tuple((start, end, target) for start, end, href in parsed.links if (target := _resolve(path, href)))
+    digest = hashlib.sha256(data).hexdigest()
+    return Document(path, title[:MAX_TITLE_CHARS].strip(), parsed.text, digest, parsed.page_starts, links)
+
+
+def _resolve(path: str, href: str) -> str:
+    """Return where a document's link leads: an address, or a path in the folder; "" for anything else."""
+    if href.lower().startswith(WEB_ADDRESSES):
+        return href
+    try:
+        parts = urlsplit(href)
+    except ValueError:
+        return ""
+    if parts.scheme or parts.netloc or not parts.path:
+        return ""
+    target = unquote(parts.path)
+    folder = "" if target.startswith("/") else posixpath.dirname(path)
+    return posixpath.normpath(posixpath.join(folder, target.lstrip("/")))
 
 
 def formats() -> str:

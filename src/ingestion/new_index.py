@@ -54,8 +54,8 @@ class NewIndex:
             return
         document, chunks = item.document, item.chunks
         self._writer.add_document(document, chunks)
-        about = (document.path, document.title, document.text, document.page_starts)
-        cuts = [(chunk.section, chunk.page, chunk.start, chunk.end, chunk.sentences) for chunk in chunks]
+        about = (document.path, document.title, document.text, document.page_starts, document.links)
+        cuts = [(chunk.section, chunk.page, chunk.start, chunk.end, chunk.sentences, chunk.lead) for chunk in chunks]
         self._digest.update(json.dumps((*about, cuts)).encode())
         self.hashes[document.path] = document.sha256
         self.chunks += len(chunks)

@@ -90,8 +90,8 @@ def test_page_is_that_of_the_chunk_start(chunker: Chunker, make_document: Make) 
 
 def test_embedded_text_repeats_no_heading(chunker: Chunker, make_document: Make) -> None:
     """Title and section come first; the headings they are made of are left out, code is not."""
-    chunks = chunker.split(make_document("# Guide\n\n## Leave\n\nText.\n\n## Code\n\n    # Guide\n"))
-    assert [embedding_text(chunk) for chunk in chunks] == ["Guide\nLeave\nText.", "Guide\nCode\n    # Guide"]
+    chunks = chunker.split(make_document("# Guide\n\n## Leave\n\nText.\n\n## Code\n\n```\n# Guide\n```\n"))
+    assert [embedding_text(chunk) for chunk in chunks] == ["Guide\nLeave\nText.", "Guide\nCode\n```\n# Guide\n```"]
 
 
 def test_embedded_text_fits_the_window(chunker: Chunker, make_document: Make) -> None:
