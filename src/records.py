@@ -28,7 +28,8 @@ class Document:
 
     Args:
         path: relative to the documents folder, with forward slashes; it identifies the document.
-        text: clean Markdown where the format has structure (`parsers/markdown.py`), else plain text; line ends are `\\n`.
+        text: clean Markdown where the format has structure (`parsers/markdown.py`), else plain text; lines end with
+            `\\n`.
         page_starts: where each page begins in `text`, ascending, first 0; empty for formats without pages.
         sha256: of the file's bytes, in hex.
         links: (start, end, where to): an address, or the path of a document, which need not be indexed; ascending.

@@ -19,6 +19,7 @@ from src.ingestion.parsers.text import parse_markdown, parse_text
 PARSERS: dict[str, Callable[[bytes], Parsed]] = {
     ".md": parse_markdown,
     ".markdown": parse_markdown,
+    ".mdx": parse_markdown,
     ".txt": parse_text,
     ".rst": parse_rst,
     ".html": parse_html,

@@ -8,8 +8,8 @@ as it is.
 import re
 from collections.abc import Generator, Iterator
 
-_FENCE = re.compile(r"^([ \t>]*(?:(?:[-*+]|\d+[.)])[ \t]+)*)(`{3,}|~{3,})[ \t]*(.*?)[ \t]*$")
-_DIRECTIVE = re.compile(r"^([ \t]*)(`{3,}|:{3,})\{([\w:-]+)\}[ \t]*(.*?)[ \t]*$")
+_FENCE = re.compile(r"^([ \t>]*(?:(?:[-*+]|\d+[.)])[ \t]+)*)(`{3,}+|~{3,}+)")
+_DIRECTIVE = re.compile(r"^([ \t]*)(`{3,}+|:{3,}+)\{([\w:-]+)\}[ \t]*(.*?)[ \t]*$")
 _BLOCK_MARK = re.compile(r"^[ \t]*:{3,}[ \t]*(?:\{[^}]*\}|[\w-]+)?[ \t]*(?:\[(.*)\]|\{[^}]*\}|([^\[{].*))?[ \t]*$")
 _INDENTED_MARK = re.compile(r'^( *)(?:!!!|\?\?\?\+?|===[+!]?)[ \t]+(?:[\w ]+?)?[ \t]*(?:"(.*)")?[ \t]*$')
 _ALERT = re.compile(r"^[ \t]*>[ \t]*\[![\w-]+\][-+]?[ \t]*")
@@ -23,27 +23,31 @@ _PROTECTED = re.compile(
     r"(?P<gone>\{%-?\s*comment\b.*?endcomment\s*-?%\}|<!--.*?-->)"
     r"|\{%-?\s*highlight\s+(?P<jekyll>[\w+#-]*)[^%]*%\}\n?(?P<code1>.*?)\{%-?\s*endhighlight\s*-?%\}"
     r"|\{\{[<%]\s*highlight\s+(?P<hugo>[\w+#-]*).*?[%>]\}\}\n?(?P<code2>.*?)\{\{[<%]\s*/\s*highlight\s*[%>]\}\}"
-    r"|^[ \t>]*(?:(?:[-*+]|\d+[.)])[ \t]+)*(?P<fence>`{3,}|~{3,})[^\n]*\n.*?(?:^[ \t>]*(?P=fence)[`~]*[ \t]*$|\Z)"
+    r"|^[ \t>]*(?:(?:[-*+]|\d+[.)])[ \t]+)*(?P<fence>`{3,}+|~{3,}+)[^\n]*\n.*?(?:^[ \t>]*(?P=fence)[`~]*[ \t]*$|\Z)"
+    r"|\{[a-z][\w:+.-]*\}`~?(?P<role>[^`<\n]+?)(?:\s*<[^<>\n]*>)?`"
     r"|(?<![`\\])(?P<tick>`++)(?:[^`\n]|\n(?!\s*\n)|(?!(?P=tick)(?!`))`+)*?(?P=tick)(?!`)",
     re.DOTALL | re.MULTILINE,
 )
 _TARGET = r"""[^\n%>}]{0,40}?["']([^"'\n]+)["'][^%>}]{0,80}?"""
 _WORDS = r"""[\w-]+\s+["']([^"'/.{}\n]+)["']\s*"""
 _ATTRIBUTE = r"""[\w-]+[ \t]*=[ \t]*(?:"[^"\n]*"|'[^'\n]*'|[\w-]+)"""
+_WORDLESS_TAGS = "include|extends|block|layout|render|import|set|assign|page|link|post_url|from"
+_BRACED = r"\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}"
 _MARKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.MULTILINE | re.DOTALL), words)
     for pattern, words in (
         (r"\{/\*[\s\S]*?\*/\}", ""),  # MDX's comments
-        (r"^(?:import\s[^\n]*?['\"][^'\"\n]+['\"];?[ \t]*$|export (?:const|default|function|let)\b[^\n]*(?:\n[^\n]+)*)", ""),
+        (r"^import\s[^\n]*?['\"][^'\"\n]+['\"];?[ \t]*$", ""),
+        (r"^export (?:const|default|function|let)\b[^\n]*(?:\n[^\n]+)*", ""),
         # a template's link is where the link leads
         (rf"(?<=\]\()\s*\{{[{{%][<%]?{_TARGET}[>%]?[}}%]\}}", r"\1"),
-        (r"\{%-?\s*(?:include|extends|block|layout|render|import|set|assign|page|link|post_url|from)\b.{0,2000}?%\}", ""),
+        (rf"\{{%-?\s*(?:{_WORDLESS_TAGS})\b.{{0,2000}}?%\}}", ""),
         (rf"\{{%-?\s*{_WORDS}-?%\}}", r"\1"),
         (rf"\{{\{{[<%]\s*{_WORDS}/?[>%]\}}\}}", r"\1"),
         (r"\{\{[<%].{0,2000}?[>%]\}\}|\{\{[^{}]{0,300}?\}\}|\{%.{0,2000}?%\}|\{#[^\n]*?#\}", ""),
-        (r"</?[A-Z][\w.]*(?:\s+(?:[\w:.-]+(?:=(?:\"[^\"]*\"|'[^']*'|\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}))?|\{[^{}]*\}))*\s*/?>|</?>", ""),
+        (rf"</?[A-Z][\w.]*(?:\s+(?:[\w:.-]+(?:=(?:\"[^\"]*\"|'[^']*'|{_BRACED}))?|{_BRACED}))*\s*/?>|</?>", ""),
         (rf"\{{:?[ \t]*(?:[.#]+[\w:-][^{{}}\n]*|toc|{_ATTRIBUTE}(?:[ \t]+{_ATTRIBUTE})*)[ \t]*\}}", ""),
-        (r"\{[a-z][\w:+.-]*\}(?=`)", ""),  # MyST's roles
+        (r"^\([\w:.-]+\)=[ \t]*$", ""),  # MyST's targets
         (r"^[ \t]*\[\^[^\]\n]+\]:[ \t]*", ""),
         (r"\[\^[^\]\n]+\]", ""),
         (r"!\[\[[^\]\n]*\]\]", ""),
@@ -55,7 +59,7 @@ _MARKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\*\*((?:[^*\n]|\n(?!\s*\n))*)\*\*", r"\1"),
     )
 )  # fmt: skip
-_MAY_HAVE_MARKS = re.compile(r"[\]{}<*]|^(?:import|export)\s", re.MULTILINE)
+_MAY_HAVE_MARKS = re.compile(r"[\]{}<*]|\)=|^(?:import|export)\s", re.MULTILINE)
 
 
 def plain_markdown(source: str) -> str:
@@ -72,6 +76,8 @@ def plain_markdown(source: str) -> str:
 def _keep(code: re.Match[str]) -> str:
     if code["gone"] is not None:
         return ""
+    if code["role"] is not None:
+        return code["role"]
     for language, body in (("jekyll", "code1"), ("hugo", "code2")):
         if code[body] is not None:
             return f"\n```{code[language]}\n{code[body].strip()}\n```\n"
@@ -114,12 +120,12 @@ def _open_directive(
     lines: list[str], at: int, directive: re.Match[str], closing: list[str]
 ) -> Generator[str, None, int]:
     indent, mark, name, argument = directive.groups()
-    end = _find_end(lines, at, mark)
     if name in _SILENT_DIRECTIVES:
-        return end
-    while at < end and _OPTION.match(lines[at]):
+        return _find_end(lines, at, mark)
+    while at < len(lines) and _OPTION.match(lines[at]):
         at += 1
     if name in _CODE_DIRECTIVES:
+        end = _find_end(lines, at, mark)
         yield f"{indent}```{argument}"
         yield from lines[at : end - 1]
         yield f"{indent}```"

@@ -1,8 +1,8 @@
 """Makes clean Markdown of Markdown source: the one form in which every parser gives structured text.
 
-Clean Markdown has `#` headings, `-` and `1.` lists, tables with their rule line, fenced code and paragraphs. A paragraph
-is one line, but for the breaks its author set. Text is literal: no links, images, emphasis, tags or entities are left
-in it. Code in a line keeps its backticks, so that its own signs do not read as markup. What a link leads to is kept
+Clean Markdown has `#` headings, `-` and `1.` lists, tables with their rule line, fenced code and paragraphs. A
+paragraph is one line, but for the breaks its author set. Text is literal: it holds no links, images, emphasis, tags or
+entities. Code in a line keeps its backticks, so that its own signs do not read as markup. Where a link leads is kept
 beside the text.
 """
 

@@ -55,10 +55,10 @@ def html_to_markdown(markup: bytes | str) -> tuple[str, str]:
 def _converter() -> Any:
     from markdownify import MarkdownConverter
 
-    class Converter(MarkdownConverter):  # type: ignore[misc]
+    class Converter(MarkdownConverter):
         """Writes terms and their definitions as paragraphs: Markdown has nothing for them."""
 
-        def convert_dt(self, _element: Any, text: str, parent_tags: Any) -> str:
+        def convert_dt(self, _element: Any, text: str, parent_tags: Any) -> str:  # noqa: ARG002
             return f"\n\n{text.strip()}\n\n"
 
         convert_dd = convert_dt
