@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import PurePosixPath
 from typing import Literal
+
+PLAIN_SUFFIXES = frozenset({".txt", ".pdf", ".eml", ".msg"})
 
 RetrievalKind = Literal["hybrid", "lexical", "dense"]
 AnsweredBy = Literal["llm", "extractive", "none"]
@@ -41,6 +44,11 @@ class Document:
     sha256: str
     page_starts: tuple[int, ...] = ()
     links: tuple[tuple[int, int, str], ...] = ()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the text is plain, where a `#` or a `-` at the beginning of a line is only that."""
+        return PurePosixPath(self.path).suffix.lower() in PLAIN_SUFFIXES
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,11 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.ingestion.leads import find_leads
 from src.ingestion.outline import Heading, Outline
-from src.ingestion.parsers import PLAIN_SUFFIXES
 from src.ingestion.sentences import Span, find_markdown_sentences, find_plain_sentences, strip_span
 from src.records import Chunk, Document
 
@@ -79,7 +78,7 @@ class Chunker:
     def split(self, document: Document) -> list[Chunk]:
         """Split a document; the chunks come in its order and every letter of it is in one of them."""
         text = document.text
-        is_plain = PurePosixPath(document.path).suffix.lower() in PLAIN_SUFFIXES
+        is_plain = document.is_plain
         if is_plain:
             sections = [_Section((), 0, 0, len(text))]
             sentences = find_plain_sentences(text, lines_are_paragraphs=bool(document.page_starts))

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 _MAX_NESTING = 40
-# Clean Markdown has none of these; what looks like one is text.
-_ABSENT_BLOCKS = ["html_block", "blockquote", "lheading", "reference", "code", "hr"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ class Outline:
 def _block_parser() -> "MarkdownIt":
     from markdown_it import MarkdownIt
 
-    parser = MarkdownIt("commonmark", {"maxNesting": _MAX_NESTING}).enable("table")
+    # the only blocks of clean Markdown; what looks like another one is text
+    parser = MarkdownIt("zero", {"maxNesting": _MAX_NESTING}).enable(["heading", "list", "table", "fence"])
     parser.core.ruler.disable(["inline"])
-    parser.block.ruler.disable(_ABSENT_BLOCKS)
     return parser

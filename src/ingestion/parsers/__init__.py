@@ -1,4 +1,5 @@
-"""The parsers, by file extension: each turns a file's bytes into Markdown or plain text.
+"""The parsers, by file extension: each turns a file's bytes into clean Markdown, or into plain text where
+`PLAIN_SUFFIXES` says so.
 
 A new format is one more file here and one more line in `PARSERS`.
 """
@@ -34,5 +35,3 @@ PARSERS: dict[str, Callable[[bytes], Parsed]] = {
     ".eml": parse_eml,
     ".msg": parse_msg,
 }
-# Formats that give plain text: a `#` or a `-` in them is only that.
-PLAIN_SUFFIXES = frozenset({".txt", ".pdf", ".eml", ".msg"})
