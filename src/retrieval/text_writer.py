@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from src.records import Chunk, Document
-from src.retrieval.analyzer import split_words
+from src.retrieval.analyzer import split_words, to_index
 from src.retrieval.text_store import BLOCK_CHARS, WEB_ADDRESSES, TextStore
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class TextWriter:
         ).lastrowid
         fields = (chunk.title, chunk.section, f"{chunk.lead}\n{chunk.text}" if chunk.lead else chunk.text)
         self._connection.execute(
-            "INSERT INTO passages (rowid, title, section, text) VALUES (?, ?, ?, ?)", (row, *fields)
+            "INSERT INTO passages (rowid, title, section, text) VALUES (?, ?, ?, ?)", (row, *map(to_index, fields))
         )
         self._words.update(set(split_words("\n".join(fields))))
 
