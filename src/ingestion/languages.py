@@ -8,7 +8,7 @@ from src.retrieval.analyzer import STOP_WORDS, split_words
 MULTILINGUAL_MODEL = "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
 # Read of each document, code left out; fewer letters than this tell nothing.
 SAMPLE_CHARS = 4000
-MIN_LETTERS = 40
+MIN_LETTERS = 24
 # English text has 30 to 50 % of them, that of its next of kin up to 10 %.
 ENGLISH_SHARE = 0.2
 _CODE = re.compile(r"^[ \t]*(`{3,}+).*?(?:^[ \t]*\1|\Z)|`[^`\n]*`|https?://\S+", re.DOTALL | re.MULTILINE)
