@@ -119,7 +119,8 @@ class IndexSpec:
 
     def embeds_like(self, other: "IndexSpec") -> bool:
         """Tell whether the embeddings of one index can be taken over into the other."""
-        return (self.embeddings_fingerprint, self.splitter) == (other.embeddings_fingerprint, other.splitter)
+        ours, theirs = ((spec.schema_version, spec.embeddings_fingerprint, spec.splitter) for spec in (self, other))
+        return ours == theirs
 
 
 @dataclass(frozen=True, slots=True)
