@@ -6,13 +6,13 @@ with, because a mere dimension check does not catch the wrong one. Nothing heavy
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from src.errors import ArtifactError, IndexCorrupt, IndexMismatch, IndexMissing, ModelMissing
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 4
 LEXICAL_FILE = "lexical.sqlite3"
 MANIFEST_FILE = "manifest.json"
 CHECKSUMS_FILE = "SHA256SUMS"
@@ -40,6 +40,7 @@ class ModelCard:
         pooling: `mean`, `cls`, ...; for people, the graph does it.
         files: SHA-256 in hex of each file beside the card, by name.
         fidelity: what the export measured against sentence-transformers, by measure.
+        languages: that it was trained on, as ISO 639-1 codes or `multilingual`; none: its authors do not say.
     """
 
     name: str
@@ -53,6 +54,7 @@ class ModelCard:
     quantisation: str
     files: dict[str, str]
     fidelity: dict[str, float]
+    languages: list[str] = field(default_factory=list)
 
     @property
     def fingerprint(self) -> str:
@@ -95,6 +97,7 @@ class IndexSpec:
         document_hashes: SHA-256 of each document's file, by path.
         skipped: why each file that could not be parsed was left out, by path.
         texts_sha256: of the documents' texts and of where they are cut into chunks and sentences.
+        languages: how many documents are in each, by ISO 639-1 code; "" for those too short to tell.
     """
 
     schema_version: int
@@ -107,6 +110,7 @@ class IndexSpec:
     document_hashes: dict[str, str]
     skipped: dict[str, str]
     texts_sha256: str
+    languages: dict[str, int] = field(default_factory=dict)
 
     @property
     def embeddings_fingerprint(self) -> str:
@@ -115,7 +119,8 @@ class IndexSpec:
 
     def embeds_like(self, other: "IndexSpec") -> bool:
         """Tell whether the embeddings of one index can be taken over into the other."""
-        return (self.embeddings_fingerprint, self.splitter) == (other.embeddings_fingerprint, other.splitter)
+        ours, theirs = ((spec.schema_version, spec.embeddings_fingerprint, spec.splitter) for spec in (self, other))
+        return ours == theirs
 
 
 @dataclass(frozen=True, slots=True)

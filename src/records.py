@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import PurePosixPath
 from typing import Literal
+
+PLAIN_SUFFIXES = frozenset({".txt", ".pdf", ".eml", ".msg"})
 
 RetrievalKind = Literal["hybrid", "lexical", "dense"]
 AnsweredBy = Literal["llm", "extractive", "none"]
@@ -28,9 +31,11 @@ class Document:
 
     Args:
         path: relative to the documents folder, with forward slashes; it identifies the document.
-        text: Markdown where the format has structure (headings as `#`), plain text otherwise; line ends are `\\n`.
+        text: clean Markdown where the format has structure (`parsers/markdown.py`), else plain text; lines end with
+            `\\n`.
         page_starts: where each page begins in `text`, ascending, first 0; empty for formats without pages.
         sha256: of the file's bytes, in hex.
+        links: (start, end, where to): an address, or the path of a document, which need not be indexed; ascending.
     """
 
     path: str
@@ -38,6 +43,12 @@ class Document:
     text: str
     sha256: str
     page_starts: tuple[int, ...] = ()
+    links: tuple[tuple[int, int, str], ...] = ()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the text is plain, where a `#` or a `-` at the beginning of a line is only that."""
+        return PurePosixPath(self.path).suffix.lower() in PLAIN_SUFFIXES
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +62,8 @@ class Chunk:
         start, end: span in the document's text; `text` is exactly that span.
         sentences: spans in `text`, ascending, not overlapping: what an extractive answer may quote. A list item or a
             table row is one sentence.
+        lead: what the chunk's beginning continues: a table's head ("Grade | Days") or the sentence that leads into a
+            list or code; "" where it begins by itself.
     """
 
     chunk_id: str
@@ -62,6 +75,7 @@ class Chunk:
     start: int
     end: int
     sentences: tuple[tuple[int, int], ...]
+    lead: str = ""
 
     @property
     def number(self) -> int:

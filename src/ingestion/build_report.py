@@ -25,6 +25,7 @@ class BuildReport:
     Args:
         embedded: texts that had to be embedded, chunks and sentences; None: the index was already what it should be.
         file_bytes: size of each file of the index, by name.
+        unknown_languages: a warning about documents whose language the model does not know; "" where it knows all.
     """
 
     documents: int
@@ -35,6 +36,7 @@ class BuildReport:
     seconds: float
     file_bytes: Mapping[str, int]
     memory_limit_mb: int
+    unknown_languages: str = ""
 
     @property
     def serving_mb(self) -> int:
@@ -65,6 +67,8 @@ class BuildReport:
                 f"Warning: this will not fit. {self.memory_limit_mb} MB serve about {most:,} chunks: leave documents "
                 "out, let a Chroma server hold the vectors (CHROMA_URL), or take a larger plan and set MEMORY_LIMIT_MB."
             )
+        if self.unknown_languages:
+            lines.append(self.unknown_languages)
         if not is_plan:
             lines += [
                 f"Warning: {name} is {size / 1e6:.0f} MB, and GitHub takes files of up to {MAX_COMMITTED_MB} MB: leave "

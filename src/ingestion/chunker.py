@@ -7,12 +7,13 @@ A chunk never crosses a heading; the heading's line belongs to the text after it
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from src.ingestion.leads import find_leads
 from src.ingestion.outline import Heading, Outline
-from src.ingestion.parsers import PLAIN_SUFFIXES
 from src.ingestion.sentences import Span, find_markdown_sentences, find_plain_sentences, strip_span
 from src.records import Chunk, Document
 
@@ -26,6 +27,8 @@ MAX_SECTION_TOKENS = 48
 # Headings without text of their own go before the next text, up to this many tokens; more are text themselves.
 MAX_HEADING_RUN_TOKENS = 64
 MIN_CAPACITY_TOKENS = 32
+# The head of a wide table loses its last columns.
+MAX_LEAD_TOKENS = 48
 SPECIAL_TOKENS = 2
 # BERT takes a word of over 100 letters for one token: a wall of base64 would be one chunk without this bound.
 MAX_CHUNK_CHARS = 4000
@@ -75,7 +78,7 @@ class Chunker:
     def split(self, document: Document) -> list[Chunk]:
         """Split a document; the chunks come in its order and every letter of it is in one of them."""
         text = document.text
-        is_plain = PurePosixPath(document.path).suffix.lower() in PLAIN_SUFFIXES
+        is_plain = document.is_plain
         if is_plain:
             sections = [_Section((), 0, 0, len(text))]
             sentences = find_plain_sentences(text, lines_are_paragraphs=bool(document.page_starts))
@@ -83,12 +86,22 @@ class Chunker:
             outline = Outline.parse(text)
             sections = self._sections(text, outline.headings())
             sentences = find_markdown_sentences(outline)
+        leads = [] if is_plain else [replace(lead, text=self._shorten(lead.text)) for lead in find_leads(outline)]
         chunks: list[Chunk] = []
         for section in sections:
             name = self._section_name(section.path, document.title)
-            for start, end in self._spans(text, section, f"{document.title}\n{name}", is_plain):
-                chunks.append(_chunk(document, len(chunks), name, (start, end), sentences))
+            inside = [lead for lead in leads if section.start <= lead.start < section.end]
+            longest = max((lead.text for lead in inside), key=len, default="")
+            for start, end in self._spans(text, section, f"{document.title}\n{name}\n{longest}", is_plain):
+                # the innermost one: of a table or of code inside a list
+                about = [lead.text for lead in inside if lead.start <= start < lead.end]
+                chunk = _chunk(document, len(chunks), name, (start, end), sentences)
+                chunks.append(replace(chunk, lead=about[-1]) if about else chunk)
         return chunks
+
+    def _shorten(self, lead: str) -> str:
+        ends = self._tokenizer.encode(lead, add_special_tokens=False).offsets
+        return lead if len(ends) <= MAX_LEAD_TOKENS else lead[: ends[MAX_LEAD_TOKENS - 1][1]]
 
     def _sections(self, text: str, headings: list[Heading]) -> list[_Section]:
         if not headings:
@@ -143,12 +156,12 @@ class Chunker:
 
 
 def embedding_text(chunk: Chunk) -> str:
-    """What is embedded for a chunk: title, section, and its text without the headings they repeat."""
+    """What is embedded for a chunk: title, section, lead, and its text without the headings they repeat."""
     known = {chunk.title.casefold(), *chunk.section.casefold().split(SECTION_SEPARATOR)}
     text = chunk.text
     while (match := _LEADING_HEADING.match(text)) and match.end() < len(text) and match[1].casefold() in known:
         text = text[match.end() :]
-    return "\n".join(part for part in (chunk.title, chunk.section, text) if part)
+    return "\n".join(part for part in (chunk.title, chunk.section, chunk.lead, text) if part)
 
 
 def _chunk(document: Document, number: int, section: str, span: Span, sentences: list[Span]) -> Chunk:

@@ -19,6 +19,7 @@ from src.ingestion.encoder import ParallelEncoder, load_encoder
 from src.ingestion.index_check import load_whole_manifest
 from src.ingestion.index_swap import replacing
 from src.ingestion.kept_embeddings import KeptEmbeddings
+from src.ingestion.languages import tell_unknown
 from src.ingestion.loader import Skipped, formats, list_files
 from src.ingestion.new_index import NewIndex
 from src.ingestion.parser_process import SplitDocument, parse_files
@@ -55,7 +56,7 @@ def build_index(config: Config, *, strict: bool = False, device: str | None = No
                 get_encoder.cache_clear()  # the vector store's client needs as much memory again
                 index.finish(spec, kept, get_encoder)
         KeptEmbeddings.remove(config.index_dir)
-    return _report(config, index, embedded, started)
+    return _report(config, card, index, embedded, started)
 
 
 def plan_build(config: Config, *, strict: bool = False) -> BuildReport:
@@ -75,7 +76,7 @@ def plan_build(config: Config, *, strict: bool = False) -> BuildReport:
             with closing(KeptEmbeddings(Path(scratch, "kept"))) as kept:
                 kept.take_over(config.index_dir, old, spec)
                 missing = index.embed(kept, _NoEncoder)
-    return _report(config, index, missing, started)
+    return _report(config, card, index, missing, started)
 
 
 def write_index(folder: Path, documents: Iterable[Document], model_dir: Path, kept_file: Path) -> None:
@@ -125,7 +126,7 @@ def _parse(index: NewIndex, config: Config, card: ModelCard, strict: bool) -> In
     return index.specify(card, config.embedding_backend, splitter)
 
 
-def _report(config: Config, index: NewIndex, embedded: int | None, started: float) -> BuildReport:
+def _report(config: Config, card: ModelCard, index: NewIndex, embedded: int | None, started: float) -> BuildReport:
     return BuildReport(
         documents=len(index.hashes),
         chunks=index.chunks,
@@ -135,4 +136,5 @@ def _report(config: Config, index: NewIndex, embedded: int | None, started: floa
         seconds=time.monotonic() - started,
         file_bytes=measure_files(config.index_dir),
         memory_limit_mb=config.memory_limit_mb,
+        unknown_languages=tell_unknown(index.languages, card.languages),
     )

@@ -14,6 +14,7 @@ from src.artifacts import CHECKSUMS_FILE, LEXICAL_FILE, REBUILD, Manifest, Model
 from src.embedding.embedding_service import EmbeddingService
 from src.errors import ArtifactError, IndexCorrupt, ModelMissing
 from src.ingestion.chunker import embedding_text
+from src.ingestion.languages import tell_unknown
 from src.retrieval.index import open_index
 from src.retrieval.text_store import TextStore, check_sqlite_file
 from src.retrieval.vector_store import check_vector_files, iter_embeddings, store_format
@@ -43,13 +44,15 @@ def verify_index(index_dir: Path, model_dir: Path) -> str:
     """
     manifest = Manifest.load(index_dir)
     check_checksums(index_dir)
-    manifest.require_match(ModelCard.load(model_dir), store_format())
+    card = ModelCard.load(model_dir)
+    manifest.require_match(card, store_format())
     check_parts(index_dir, manifest)
     found, asked = check_canaries(index_dir, model_dir)
+    unknown = tell_unknown(manifest.spec.languages, card.languages)
     return (
         f"The index in {index_dir} is whole: {len(manifest.spec.document_hashes):,} documents, "
         f"{manifest.results.chunks:,} chunks, each file as it was built, embeddings as in the manifest; "
-        f"{found} of {asked} chunks find themselves."
+        f"{found} of {asked} chunks find themselves." + (f"\n{unknown}" if unknown else "")
     )
 
 

@@ -2,19 +2,25 @@
 
 import hashlib
 import os
+import posixpath
 import re
 import stat
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
 
 from src.errors import BuildError, UnreadableDocument
 from src.ingestion.outline import Outline
-from src.ingestion.parsers import PARSERS, PLAIN_SUFFIXES
-from src.records import Document
+from src.ingestion.parsers import PARSERS
+from src.ingestion.parsers.parsed import Link, Parsed
+from src.records import PLAIN_SUFFIXES, Document
+from src.retrieval.text_store import WEB_ADDRESSES
 
 MAX_FILE_BYTES = 50_000_000
 MAX_TITLE_CHARS = 120
+_ADDRESS = re.compile(r"https?://[^\s<>\"'`|]*[^\s<>\"'`|.,;:!?)\]]")
 _ANONYMOUS_NAMES = frozenset({"index", "readme"})
 
 
@@ -70,9 +76,35 @@ def load_document(folder: Path, path: str) -> Document | Skipped:
     if not parsed.text.strip():
         return Skipped(path, "it holds no text")
     title = parsed.title or _first_heading(parsed.text, suffix) or _title_of_name(path)
-    return Document(
-        path, title[:MAX_TITLE_CHARS].strip(), parsed.text, hashlib.sha256(data).hexdigest(), parsed.page_starts
-    )
+    links = tuple((start, end, target) for start, end, href in _all_links(parsed) if (target := _resolve(path, href)))
+    digest = hashlib.sha256(data).hexdigest()
+    return Document(path, title[:MAX_TITLE_CHARS].strip(), parsed.text, digest, parsed.page_starts, links)
+
+
+def _all_links(parsed: Parsed) -> list[Link]:
+    """Return the file's links, and the addresses that are written out in its text."""
+    inside = [start for start, _, _ in parsed.links]
+    written = [
+        (*found.span(), found[0])
+        for found in _ADDRESS.finditer(parsed.text)
+        if not (place := bisect_right(inside, found.start())) or parsed.links[place - 1][1] <= found.start()
+    ]
+    return sorted([*parsed.links, *written])
+
+
+def _resolve(path: str, href: str) -> str:
+    """Return where a document's link leads: an address, or a path in the folder; "" for anything else."""
+    if href.lower().startswith(WEB_ADDRESSES):
+        return href
+    try:
+        parts = urlsplit(href)
+    except ValueError:
+        return ""
+    if parts.scheme or parts.netloc or not parts.path:
+        return ""
+    target = unquote(parts.path)
+    folder = "" if target.startswith("/") else posixpath.dirname(path)
+    return posixpath.normpath(posixpath.join(folder, target.lstrip("/")))
 
 
 def formats() -> str:

@@ -7,6 +7,7 @@ folder of documents is never in memory. `open_index` opens what this writes.
 import hashlib
 import json
 from bisect import insort
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
@@ -20,6 +21,7 @@ from src.ingestion.calibration import choose_floors
 from src.ingestion.chunker import embedding_text
 from src.ingestion.index_check import write_checksums
 from src.ingestion.kept_embeddings import KeptEmbeddings, sentence_texts
+from src.ingestion.languages import detect_language
 from src.ingestion.loader import Skipped
 from src.ingestion.parser_process import SplitDocument
 from src.records import Chunk
@@ -36,6 +38,7 @@ class NewIndex:
 
     Attributes:
         hashes: SHA-256 of each document's file, by path.
+        languages: how many documents are in each.
         skipped: the files that are not in the index, by path.
         chunks, sentences: how many there are.
     """
@@ -45,6 +48,7 @@ class NewIndex:
         self._writer = TextWriter(folder / LEXICAL_FILE)
         self._digest = hashlib.sha256()
         self.hashes: dict[str, str] = {}
+        self.languages: Counter[str] = Counter()
         self.skipped: list[Skipped] = []
         self.chunks = self.sentences = 0
 
@@ -55,10 +59,11 @@ class NewIndex:
             return
         document, chunks = item.document, item.chunks
         self._writer.add_document(document, chunks)
-        about = (document.path, document.title, document.text, document.page_starts)
-        cuts = [(chunk.section, chunk.page, chunk.start, chunk.end, chunk.sentences) for chunk in chunks]
+        about = (document.path, document.title, document.text, document.page_starts, document.links)
+        cuts = [(chunk.section, chunk.page, chunk.start, chunk.end, chunk.sentences, chunk.lead) for chunk in chunks]
         self._digest.update(json.dumps((*about, cuts)).encode())
         self.hashes[document.path] = document.sha256
+        self.languages[detect_language(document.text)] += 1
         self.chunks += len(chunks)
         self.sentences += sum(len(chunk.sentences) for chunk in chunks)
 
@@ -75,6 +80,7 @@ class NewIndex:
             document_hashes=self.hashes,
             skipped={item.path: item.reason for item in self.skipped},
             texts_sha256=self._digest.hexdigest(),
+            languages=dict(sorted(self.languages.items())),
         )
 
     def iter_chunks(self) -> Iterator[Chunk]:

@@ -1,4 +1,4 @@
-"""The block structure of a Markdown text: its headings, and where its lines begin. Inline markup is left alone."""
+"""The blocks of a clean Markdown text: its headings, and where its lines begin. Text in a block is literal."""
 
 import re
 from collections.abc import Sequence
@@ -11,13 +11,11 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 _MAX_NESTING = 40
-_WORDED = frozenset({"text", "code_inline", "softbreak", "hardbreak"})
-_ATTRIBUTES = re.compile(r"\s*\{[:#.][^{}]*\}\s*$")
 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A heading: its span of whole lines in the text, level 1 to 6, and its words without markup."""
+    """A heading: its span of whole lines in the text, level 1 to 6, and its words."""
 
     start: int
     end: int
@@ -55,7 +53,7 @@ class Outline:
         found = []
         for token, inline in zip(self.tokens, self.tokens[1:], strict=False):
             if token.type == "heading_open" and token.level == 0:
-                found.append(Heading(*self.span(token), int(token.tag[1]), _words(inline.content)))
+                found.append(Heading(*self.span(token), int(token.tag[1]), inline.content.replace("`", "")))
         return found
 
 
@@ -63,20 +61,7 @@ class Outline:
 def _block_parser() -> "MarkdownIt":
     from markdown_it import MarkdownIt
 
-    parser = MarkdownIt("commonmark", {"maxNesting": _MAX_NESTING}).enable("table")
+    # the only blocks of clean Markdown; what looks like another one is text
+    parser = MarkdownIt("zero", {"maxNesting": _MAX_NESTING}).enable(["heading", "list", "table", "fence"])
     parser.core.ruler.disable(["inline"])
     return parser
-
-
-@lru_cache
-def _inline_parser() -> "MarkdownIt":
-    from markdown_it import MarkdownIt
-
-    return MarkdownIt("commonmark", {"maxNesting": _MAX_NESTING})
-
-
-def _words(heading: str) -> str:
-    inline = _inline_parser().parseInline(_ATTRIBUTES.sub("", heading))
-    children = [child for token in inline for child in token.children or ()]
-    pieces = [" " if child.type.endswith("break") else child.content for child in children if child.type in _WORDED]
-    return " ".join("".join(pieces).split())

@@ -11,13 +11,12 @@ from src.ingestion.outline import Outline
 
 Span = tuple[int, int]
 
-_ITEM_MARK = re.compile(r"(?:[ \t]*>)*[ \t]*(?:[-*+]|\d{1,9}[.)])?[ \t]+(?:\[[ xX]\][ \t]+)?|(?:[ \t]*>)+")
+_ITEM_MARK = re.compile(r"[ \t]*(?:[-*+]|\d{1,9}[.)])?[ \t]+")
 _BULLET_LINE = re.compile(r"[ \t]*(?:[-*+•●○◦▪■–]|\(?(?:\d{1,3}|[A-Za-z])[.)])[ \t]+(?=\S)")
 _RULE_LINE = re.compile(r"[ \t]*([-=_*~#+.])\1{2,}[ \t]*\Z")
 # A plain text marks its headings by nothing but their shape.
 _MAX_HEADING_WORDS = 10
 _ENDS = tuple('.!?;…"”’)')
-_TAG = re.compile(r"<!--.*?-->|<[^<>]*>", re.DOTALL)
 
 
 def find_markdown_sentences(outline: Outline) -> list[Span]:
@@ -35,8 +34,8 @@ def find_markdown_sentences(outline: Outline) -> list[Span]:
             has_body = _has_body(outline.text[start:end])
         if token.type == "tr_open" and not (has_body and "thead_open" in tags):
             spans += _trimmed(outline.text, start, end)
-        elif token.type in ("fence", "code_block", "html_block"):
-            spans += _whole_lines(outline.text, start, end, token.type)
+        elif token.type == "fence":
+            spans += _code_lines(outline.text, start, end)
         elif token.type == "inline" and tags[-1] == "paragraph_open":
             spans += _paragraph(outline.text, start, end, is_item="list_item_open" in tags)
     return spans
@@ -85,20 +84,23 @@ def _paragraph(text: str, start: int, end: int, *, is_item: bool) -> Iterator[Sp
     return _trimmed(text, start, end) if is_item else _segment(text, start, end)
 
 
-def _whole_lines(text: str, start: int, end: int, kind: str) -> Iterator[Span]:
+def _code_lines(text: str, start: int, end: int) -> Iterator[Span]:
     lines = list(re.finditer(r"[^\n]+", text[start:end]))
-    if kind == "fence":
-        closed = len(lines) > 1 and re.match(r"[ \t>]*(?:```|~~~)", lines[-1][0])
-        lines = lines[1:-1] if closed else lines[1:]
-    for line in lines:
-        if kind != "html_block" or _TAG.sub("", line[0]).strip():
-            yield from _trimmed(text, start + line.start(), start + line.end())
+    is_closed = len(lines) > 1 and re.match(r"[ \t]*(?:```|~~~)", lines[-1][0])
+    for line in lines[1:-1] if is_closed else lines[1:]:
+        yield from _trimmed(text, start + line.start(), start + line.end())
 
 
 def _trimmed(text: str, start: int, end: int) -> Iterator[Span]:
     left, right = strip_span(text, start, end)
     if any(character.isalnum() for character in text[left:right]):
         yield left, right
+
+
+def find_last_sentence(text: str, start: int, end: int) -> str:
+    """Return the last sentence of a stretch of prose, on one line; "" where there is none."""
+    found = list(_paragraph(text, start, end, is_item=False))
+    return " ".join(text[slice(*found[-1])].split()) if found else ""
 
 
 def strip_span(text: str, start: int, end: int) -> Span:

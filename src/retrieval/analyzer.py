@@ -1,4 +1,8 @@
-"""Cuts a text into tokens and tokens to their stems, as SQLite's `porter unicode61` does for the index of words."""
+"""Cuts a text into tokens and tokens to their stems, as SQLite's `porter unicode61` does for the index of words.
+
+Case and accents are folded in every script. Chinese, Japanese, Korean and Thai put no blanks between their words, or
+join particles to them: their text is cut into pairs of adjacent letters, at build and in the question alike.
+"""
 
 import re
 import unicodedata
@@ -7,6 +11,10 @@ from typing import Any
 
 _COMPOUND = re.compile(r"\w+(?:[-'’./:@+]\w+)*")
 _PIECE = re.compile(r"[^\W_]+")
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
+_UNSPACED_RUN = re.compile(f"[{_UNSPACED}\U00020000-\U0003ffff]+")
+_SCRIPT_RUN = re.compile(f"{_UNSPACED_RUN.pattern}|[^{_UNSPACED}\U00020000-\U0003ffff]+")
 
 _STOP_WORDS = """
 a about after all am an and any are as at be because been before being both but by can could did do does doing each
@@ -17,19 +25,49 @@ what when where which while who whom whose why will with would you your yours s 
 """
 STOP_WORDS = frozenset(_STOP_WORDS.split())
 _MIN_CUT = 3
+_UNHEARD = frozenset({"Mn", "Cf"})  # accents and vowel marks; what joins, parts or turns letters
 _ASKING = "many much long often old far name called tell know give list please"
 
 
 def split_compounds(text: str) -> list[tuple[str, ...]]:
     """Cut a text into words, each as its pieces: `max_requests` gives `("max", "requests")`; folded to lower case."""
-    folded = unicodedata.normalize("NFC", text).lower()
-    pieces = (tuple(_PIECE.findall(compound)) for compound in _COMPOUND.findall(folded))
+    pieces = (tuple(_cut(compound)) for compound in _COMPOUND.findall(fold(text)))
     return [word for word in pieces if word]
 
 
 def split_words(text: str) -> list[str]:
     """Cut a text into plain words, folded to lower case."""
-    return _PIECE.findall(unicodedata.normalize("NFC", text).lower())
+    return _cut(fold(text))
+
+
+def fold(text: str) -> str:
+    """Make letters small, and leave out accents and what nobody sees."""
+    return _NOT_ASCII.sub(lambda run: _fold_run(run[0]), text).casefold()
+
+
+def to_index(text: str) -> str:
+    """Give a text as the index of words takes it in."""
+    if text.isascii():
+        return text
+    return _UNSPACED_RUN.sub(lambda run: f" {' '.join(_pairs(run[0]))} ", fold(text))
+
+
+@lru_cache(maxsize=1024)
+def _fold_run(run: str) -> str:
+    letters = unicodedata.normalize("NFKD", run)
+    return unicodedata.normalize("NFC", "".join(sign for sign in letters if unicodedata.category(sign) not in _UNHEARD))
+
+
+def _cut(folded: str) -> list[str]:
+    words = _PIECE.findall(folded)
+    if folded.isascii():
+        return words
+    runs = [run for word in words for run in _SCRIPT_RUN.findall(word)]
+    return [word for run in runs for word in (_pairs(run) if _UNSPACED_RUN.match(run) else [run])]
+
+
+def _pairs(run: str) -> list[str]:
+    return [run[at : at + 2] for at in range(len(run) - 1)] or [run]
 
 
 def content_stems(text: str) -> list[str]:

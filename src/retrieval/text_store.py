@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLOCK_CHARS = 8192
+WEB_ADDRESSES = ("https://", "http://", "mailto:")
 CACHE_KB = 1024  # the system's own page cache keeps the rest, and that is memory it can take back
 
 
@@ -170,13 +171,17 @@ class TextStore:
             return None
         name, title, sha256, page_starts, characters, first_block = rows[0]
         text = self._read_text(first_block, 0, characters)
-        return Document(name, title, text, sha256, tuple(json.loads(page_starts)))
+        links = self.query(
+            "SELECT start, end, target FROM links WHERE document = (SELECT id FROM documents WHERE path = ?)", (path,)
+        )
+        spans = tuple((start, end, target) for start, end, target in links)
+        return Document(name, title, text, sha256, tuple(json.loads(page_starts)), spans)
 
     def _to_chunk(self, row: tuple[Any, ...]) -> Chunk:
-        _, chunk_id, document, title, section, page, start, end, sentences, first_block = row
+        _, chunk_id, document, title, section, page, start, end, sentences, lead, first_block = row
         text = self._read_text(first_block, start, end)
         spans = tuple((first, last) for first, last in json.loads(sentences))
-        return Chunk(chunk_id, document, title, section, page, text, start, end, spans)
+        return Chunk(chunk_id, document, title, section, page, text, start, end, spans, lead)
 
     def _read_text(self, first_block: int, start: int, end: int) -> str:
         first, last = start // BLOCK_CHARS, end // BLOCK_CHARS

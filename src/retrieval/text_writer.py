@@ -6,12 +6,12 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from src.records import Chunk, Document
-from src.retrieval.analyzer import split_words
-from src.retrieval.text_store import BLOCK_CHARS, TextStore
+from src.retrieval.analyzer import split_words, to_index
+from src.retrieval.text_store import BLOCK_CHARS, WEB_ADDRESSES, TextStore
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,11 +25,14 @@ CREATE TABLE documents (
 CREATE TABLE blocks (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE chunks (
     id INTEGER PRIMARY KEY, chunk_id TEXT NOT NULL UNIQUE, document INTEGER NOT NULL, section TEXT NOT NULL,
-    page INTEGER, start INTEGER NOT NULL, end INTEGER NOT NULL, sentences TEXT NOT NULL
+    page INTEGER, start INTEGER NOT NULL, end INTEGER NOT NULL, sentences TEXT NOT NULL, lead TEXT NOT NULL
 );
+CREATE TABLE links (
+    document INTEGER, start INTEGER, end INTEGER NOT NULL, target TEXT NOT NULL, PRIMARY KEY (document, start)
+) WITHOUT ROWID;
 CREATE INDEX chunks_by_document ON chunks (document);
 CREATE VIEW chunk_rows AS
-    SELECT c.id, c.chunk_id, d.path, d.title, c.section, c.page, c.start, c.end, c.sentences, d.first_block
+    SELECT c.id, c.chunk_id, d.path, d.title, c.section, c.page, c.start, c.end, c.sentences, c.lead, d.first_block
     FROM chunks c JOIN documents d ON d.id = c.document;
 CREATE TABLE sentence_embeddings (chunk INTEGER PRIMARY KEY, int8_rows BLOB NOT NULL);
 CREATE VIRTUAL TABLE passages USING fts5(
@@ -52,6 +55,7 @@ class TextWriter:
         self.texts = TextStore(self._connection, path)
         self._documents = self._blocks = 0
         self._words: Counter[str] = Counter()
+        self._local_links: list[tuple[int, int, int, str]] = []
 
     def add_document(self, document: Document, chunks: Iterable[Chunk]) -> None:
         """Add a document and its chunks."""
@@ -64,6 +68,12 @@ class TextWriter:
         )
         self._connection.executemany("INSERT INTO blocks VALUES (?, ?)", enumerate(blocks, start=self._blocks))
         self._blocks += len(blocks)
+        for start, end, target in document.links:
+            link = (self._documents, start, end, target)
+            if target.startswith(WEB_ADDRESSES):
+                self._connection.execute("INSERT OR IGNORE INTO links VALUES (?, ?, ?, ?)", link)
+            else:
+                self._local_links.append(link)
         for chunk in chunks:
             self._add_chunk(self._documents, chunk)
 
@@ -76,6 +86,7 @@ class TextWriter:
     def finish(self) -> None:
         """Write the known words, merge the index of words into one segment, and save everything."""
         self._connection.executemany("INSERT INTO words VALUES (?, ?)", sorted(self._words.items()))
+        self._add_local_links()
         self._connection.execute("INSERT INTO passages (passages) VALUES ('optimize')")
         self._connection.execute("COMMIT")
         self._connection.execute("VACUUM")
@@ -84,16 +95,33 @@ class TextWriter:
         """Close the file."""
         self._connection.close()
 
+    def _add_local_links(self) -> None:
+        """Add the links to other documents of the index: a link may leave out a file's suffix, or name its folder."""
+        paths: dict[str, str] = {}
+        for (path,) in self.texts.query("SELECT path FROM documents ORDER BY id"):
+            paths.setdefault(_page_name(path), path)
+            paths[path] = path
+        found = ((*place, paths.get(target) or paths.get(_page_name(target))) for *place, target in self._local_links)
+        links = [link for link in found if link[-1]]
+        self._connection.executemany("INSERT OR IGNORE INTO links VALUES (?, ?, ?, ?)", links)
+
     def _add_chunk(self, document: int, chunk: Chunk) -> None:
         place = (document, chunk.section, chunk.page, chunk.start, chunk.end)
         row = self._connection.execute(
-            "INSERT INTO chunks VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)", (chunk.chunk_id, *place, _to_json(chunk.sentences))
+            "INSERT INTO chunks VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (chunk.chunk_id, *place, _to_json(chunk.sentences), chunk.lead),
         ).lastrowid
-        fields = (chunk.title, chunk.section, chunk.text)
+        fields = (chunk.title, chunk.section, f"{chunk.lead}\n{chunk.text}" if chunk.lead else chunk.text)
         self._connection.execute(
-            "INSERT INTO passages (rowid, title, section, text) VALUES (?, ?, ?, ?)", (row, *fields)
+            "INSERT INTO passages (rowid, title, section, text) VALUES (?, ?, ?, ?)", (row, *map(to_index, fields))
         )
         self._words.update(set(split_words("\n".join(fields))))
+
+
+def _page_name(path: str) -> str:
+    pure = PurePosixPath(path)
+    name = pure.with_suffix("") if pure.suffix else pure
+    return str(name.parent if name.name.lower() in ("index", "_index", "readme") else name).lower()
 
 
 def _to_json(value: object) -> str:

@@ -1,32 +1,52 @@
-"""Cuts a document's text into the pieces that its page shows: where passages begin, and what is marked."""
+"""Makes a document's page of its clean Markdown: blocks as such, links, and what is marked.
+
+Signs that no text holds stand for marks and links while the blocks are rendered; nh3 lets nothing else through.
+markdown-it and nh3 are imported by the first page that is asked for: 3 MB, and a second for 1 MB of text.
+"""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import cache
+from html import escape
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from src.records import Chunk
+from markupsafe import Markup
 
+from src.records import Chunk, Document
+from src.retrieval.text_store import WEB_ADDRESSES
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+
+# A longer document is shown in parts.
+MAX_SHOWN_CHARS = 200_000
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _HEADING = re.compile(r"^(#{1,6} .*)$", re.MULTILINE)
+_SIGN = re.compile("\ufdd0(\\d+)\ufdd1")
+# What makes a line a block is no part of its words.
+_LINE = re.compile(r"[ \t]*(?:(?:[-*+]|\d+[.)]|#{1,6})[ \t]+|\|[ \t]*)*([^\n]*)")
+_CELL = re.compile(r"(?:[^|\\]|\\.)+")
+_UNSEEN_LINE = re.compile(r"[ \t]*(?:`{3,}[^`\n]*|\|(?: --- \|)+)")
+_TAGS = {"p", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "table", "thead", "tbody", "tr", "th", "td", "pre",
+         "code", "a", "mark", "span", "br"}  # fmt: skip
+_ATTRIBUTES = {"a": {"href"}, "mark": {"id"}, "span": {"id", "class"}, "ol": {"start"}, "*": {"dir"}}
 
 Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """A stretch of text that is marked or not.
+class Part:
+    """What one page shows of a document.
 
     Args:
-        passage: number of the passage that begins with it, counting from 1; None inside a passage.
-        chunk: that passage.
-        runs: the text, cut at heading lines: (text, is a heading).
+        earlier, later: the passage, counting from 0, at which the part before or after begins; None: there is none.
     """
 
-    runs: tuple[tuple[str, bool], ...]
-    is_marked: bool
-    passage: int | None = None
-    chunk: Chunk | None = None
+    html: Markup
+    earlier: int | None
+    later: int | None
 
 
 def parse_mark(arguments: Mapping[str, str], text: str, passages: Sequence[Chunk]) -> Span | None:
@@ -44,17 +64,18 @@ def parse_mark(arguments: Mapping[str, str], text: str, passages: Sequence[Chunk
     return (start, end) if start < end else None
 
 
-def cut_into_pieces(text: str, passages: Sequence[Chunk], mark: Span | None) -> list[Piece]:
-    """Cut the text at the beginning of each passage and around the mark; the pieces joined are the text."""
-    begins = {chunk.start: number for number, chunk in enumerate(passages, start=1)}
-    first, last = mark or (0, 0)
-    cuts = sorted({0, len(text), first, last, *begins})
-    pieces = []
-    for start, end in pairwise(cuts):
-        number = begins.get(start)
-        chunk = passages[number - 1] if number else None
-        pieces.append(Piece(_runs(text[start:end]), first <= start < last, number, chunk))
-    return pieces
+def render_document(document: Document, passages: Sequence[Chunk], mark: Span | None) -> Part:
+    """Render a document, or the part of a long one that holds the beginning of the mark."""
+    begins = [0]
+    for number, chunk in enumerate(passages):
+        if chunk.end - passages[begins[-1]].start > MAX_SHOWN_CHARS:
+            begins.append(number)
+    place = sum(passages[number].start <= (mark or (0, 0))[0] for number in begins[1:])
+    start = passages[begins[place]].start if place else 0
+    later = begins[place + 1] if place + 1 < len(begins) else None
+    end = len(document.text) if later is None else passages[later].start
+    html = _render(document, passages, mark, (start, end))
+    return Part(html, begins[place - 1] if place else None, later)
 
 
 def excerpt(text: str, limit_chars: int = 320) -> str:
@@ -63,6 +84,72 @@ def excerpt(text: str, limit_chars: int = 320) -> str:
     return words if len(words) <= limit_chars else words[:limit_chars].rsplit(" ", 1)[0] + " …"
 
 
-def _runs(text: str) -> tuple[tuple[str, bool], ...]:
-    parts = _HEADING.split(text)
-    return tuple((part, place % 2 == 1) for place, part in enumerate(parts) if part)
+def _render(document: Document, passages: Sequence[Chunk], mark: Span | None, shown: Span) -> Markup:
+    import nh3
+
+    tags: list[str] = []
+    events: list[tuple[int, int, str]] = []
+
+    def put(at: int, order: int, tag: str) -> None:
+        if shown[0] <= at <= shown[1]:
+            events.append((at, order, f"\ufdd0{len(tags)}\ufdd1"))
+            tags.append(tag)
+
+    for number, chunk in enumerate(passages, start=1):
+        at = next(_words(document.text, chunk.start, chunk.end), (chunk.start, 0))[0]
+        put(at, 1, f'<span class="cut" id="p{number}">{number}</span>')
+    for number, (start, end) in enumerate(_words(document.text, *mark) if mark else ()):
+        put(start, 2, '<mark id="marked">' if number == 0 else "<mark>")
+        put(end, -2, "</mark>")
+    for start, end, target in document.links:
+        href = target if target.startswith(WEB_ADDRESSES) else f"/documents/{quote(target)}"
+        put(start, 3, f'<a href="{escape(href)}">')
+        put(end, -3, "</a>")
+    pieces, at = [], shown[0]
+    for place, _, sign in sorted(events):
+        pieces += [document.text[at:place], sign]
+        at = place
+    text = "".join([*pieces, document.text[at : shown[1]]])
+    html = _plain(text) if document.is_plain else _markdown(text)
+    html = _SIGN.sub(lambda sign: tags[int(sign[1])], html)
+    clean = nh3.clean(html, tags=_TAGS, attributes=_ATTRIBUTES, url_schemes={"http", "https", "mailto"})
+    return Markup(clean)  # noqa: S704 - only the tags above are left in it
+
+
+def _words(text: str, start: int, end: int) -> Iterator[Span]:
+    """Give the parts of a span that are words of one line or one cell of a table."""
+    for line in re.finditer(r"[^\n]+", text[start:end]):
+        at = start + line.start()
+        if _UNSEEN_LINE.fullmatch(line[0]):
+            continue
+        words = _LINE.match(line[0])
+        first = at + (words.start(1) if words else 0)
+        cells = _CELL.finditer(text, first, at + len(line[0])) if line[0].lstrip().startswith("|") else None
+        for left, right in [cell.span() for cell in cells] if cells else [(first, at + len(line[0]))]:
+            piece = text[left:right]
+            left += len(piece) - len(piece.lstrip())
+            if piece.strip():
+                yield left, left + len(piece.strip())
+
+
+def _plain(text: str) -> str:
+    return "".join(f'<p dir="auto">{escape(line)}</p>' for line in text.split("\n") if line.strip())
+
+
+def _markdown(text: str) -> str:
+    parser = _parser()
+    tokens = parser.parse(text)
+    for token in tokens:
+        if token.type.startswith("heading"):  # the page's own title is above them
+            token.tag = f"h{min(6, int(token.tag[1]) + 1)}"
+        if token.nesting == 1:
+            token.attrSet("dir", "auto")
+    html: str = parser.renderer.render(tokens, parser.options, {})
+    return html
+
+
+@cache
+def _parser() -> "MarkdownIt":
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("zero", {"breaks": True}).enable(["fence", "heading", "list", "table", "backticks", "newline"])

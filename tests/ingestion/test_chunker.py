@@ -90,8 +90,8 @@ def test_page_is_that_of_the_chunk_start(chunker: Chunker, make_document: Make) 
 
 def test_embedded_text_repeats_no_heading(chunker: Chunker, make_document: Make) -> None:
     """Title and section come first; the headings they are made of are left out, code is not."""
-    chunks = chunker.split(make_document("# Guide\n\n## Leave\n\nText.\n\n## Code\n\n    # Guide\n"))
-    assert [embedding_text(chunk) for chunk in chunks] == ["Guide\nLeave\nText.", "Guide\nCode\n    # Guide"]
+    chunks = chunker.split(make_document("# Guide\n\n## Leave\n\nText.\n\n## Code\n\n```\n# Guide\n```\n"))
+    assert [embedding_text(chunk) for chunk in chunks] == ["Guide\nLeave\nText.", "Guide\nCode\n```\n# Guide\n```"]
 
 
 def test_embedded_text_fits_the_window(chunker: Chunker, make_document: Make) -> None:
@@ -174,3 +174,25 @@ def test_chunks_are_exact_when_they_are_small(
     chunks = chunker.split(document)
     require_sound(document, chunks)
     assert max(chunker.count_tokens(chunk.text) for chunk in chunks) <= target + 4  # the heading's own
+
+
+def test_chunk_knows_what_it_continues(chunker: Chunker, make_document: Make) -> None:
+    """A table's head, the sentence that leads into a list, and the one before code; none where it begins by itself."""
+    rows = "\n".join(f"| Leave of kind {n} | {n} days of each year |" for n in range(40))
+    items = "\n".join(f"- the costs of kind {n}, with a receipt that shows the date" for n in range(40))
+    code = "\n".join(f"configure(option_{n}=True)" for n in range(60))
+    text = (
+        f"# Guide\n\n## Leave\n\n| Kind | Days |\n| --- | --- |\n{rows}\n\n"
+        f"## Costs\n\nAsk early. You can claim:\n\n{items}\n\n"
+        f"## Code\n\n{WORDS * 14}Set it like this.\n\n```\n{code}\n```\n\nAfter it, wait.\n"
+    )
+    chunks = chunker.split(make_document(text))
+    leads = {name: [chunk.lead for chunk in chunks if chunk.section == name] for name in ("Leave", "Costs", "Code")}
+    assert leads["Leave"] == ["", *["Kind | Days"] * (len(leads["Leave"]) - 1)]
+    assert leads["Costs"] == ["", *["You can claim:"] * (len(leads["Costs"]) - 1)]
+    assert {lead for lead, chunk in zip(leads["Code"], chunks[-len(leads["Code"]):], strict=True)
+            if "option_59" in chunk.text} == {"Set it like this."}  # fmt: skip
+    assert min(len(found) for found in leads.values()) > 1
+    for chunk in chunks:
+        assert chunker.count_tokens(embedding_text(chunk)) <= WINDOW - 2
+        assert chunk.lead in embedding_text(chunk)

@@ -8,7 +8,7 @@ import pytest
 
 from src.errors import BuildError
 from src.ingestion import loader
-from src.ingestion.loader import Skipped, list_files, load_documents
+from src.ingestion.loader import Skipped, list_files, load_document, load_documents
 from src.records import Document
 
 
@@ -125,3 +125,20 @@ def test_missing_folder_is_named(tmp_path: Path) -> None:
     """The message says which folder and what sets it."""
     with pytest.raises(BuildError, match=r"no folder .*nowhere.*DOCUMENTS_DIR"):
         list(load_documents(tmp_path / "nowhere"))
+
+
+def test_links_lead_to_addresses_and_to_files_of_the_folder(tmp_path: Path) -> None:
+    """What is written out is a link too; what leads out of the folder or runs is none."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b.md").write_text(
+        "[One](../c.md#x), [two](/d%20e.md), [three](f), [no](javascript:g), <https://h.example>, https://i.example/j.\n"
+    )
+    document = load_document(tmp_path, "a/b.md")
+    assert isinstance(document, Document)
+    assert [(document.text[start:end], target) for start, end, target in document.links] == [
+        ("One", "c.md"),
+        ("two", "d e.md"),
+        ("three", "a/f"),
+        ("https://h.example", "https://h.example"),
+        ("https://i.example/j", "https://i.example/j"),
+    ]

@@ -1,49 +1,111 @@
-"""How a document is cut for its page."""
+"""How a document's page is made of its text."""
 
+import re
+
+from bs4 import BeautifulSoup
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.records import Chunk
-from src.web.document_view import cut_into_pieces, excerpt, parse_mark
+from src.records import Chunk, Document
+from src.web import document_view
+from src.web.document_view import Part, excerpt, parse_mark, render_document
 
-TEXT = "# Bees\n\nThey hum. They dance."
-
-
-def chunk(start: int, end: int) -> Chunk:
-    return Chunk(f"bees.md#{start}", "bees.md", "Bees", "", None, TEXT[start:end], start, end, ())
-
-
-def text_of(pieces: list[object]) -> str:
-    return "".join(text for piece in pieces for text, _ in piece.runs)  # type: ignore[attr-defined]
+TEXT = (
+    "# Bees\n\nThey hum `a_b` & <dance>. Ask us.\n\n- One\n- Two\n\n| Kind | Days |\n| --- | --- |\n| Sick | 10 |\n\n"
+    "```py\nx = 1\n```\n"
+)
 
 
-def test_mark_is_cut_out_where_it_stands() -> None:
-    """The marked pieces joined are the span, whatever passages it touches."""
-    pieces = cut_into_pieces(TEXT, [chunk(0, 18), chunk(18, 29)], (8, 29))
-    assert [text_of([piece]) for piece in pieces if piece.is_marked] == ["They hum. ", "They dance."]
-    assert [piece.passage for piece in pieces] == [1, None, 2]
+def document(text: str, path: str = "bees.md", links: tuple[tuple[int, int, str], ...] = ()) -> Document:
+    return Document(path, "Bees", text, "0" * 64, (), links)
 
 
-def test_heading_lines_are_told_apart() -> None:
-    """Only the line, not what follows it."""
-    assert cut_into_pieces(TEXT, [], None)[0].runs == (("# Bees", True), ("\n\nThey hum. They dance.", False))
+def chunk(text: str, start: int, end: int) -> Chunk:
+    return Chunk(f"bees.md#{start}", "bees.md", "Bees", "", None, text[start:end], start, end, ())
 
 
-@given(st.text(max_size=60), st.lists(st.integers(0, 60), max_size=5), st.integers(0, 70), st.integers(0, 70))
-def test_pieces_joined_are_the_text(text: str, starts: list[int], first: int, last: int) -> None:
-    """Nothing is lost or doubled, wherever the cuts are."""
-    passages = [chunk(start, start) for start in sorted({start for start in starts if start < len(text)})]
-    mark = parse_mark({"start": str(first), "end": str(last)}, text, passages)
-    assert text_of(list(cut_into_pieces(text, passages, mark))) == text
+def soup(part: Part) -> BeautifulSoup:
+    return BeautifulSoup(str(part.html), "html.parser")
+
+
+def marked(part: Part) -> str:
+    return " ".join(mark.get_text() for mark in soup(part).find_all("mark"))
+
+
+def letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text))
+
+
+def test_blocks_are_shown_as_such() -> None:
+    """Headings below the page's own, lists, tables and code; all else is text."""
+    page = soup(render_document(document(TEXT), [chunk(TEXT, 0, len(TEXT))], None))
+    assert [page.h2.get_text(), page.ul.li.get_text(), page.td.get_text(), page.pre.get_text()] == [
+        "1Bees", "One", "Sick", "x = 1\n",
+    ]  # fmt: skip
+    assert page.p.get_text() == "They hum a_b & <dance>. Ask us."
+    assert {block["dir"] for block in page.find_all(["h2", "p", "li", "td"])} == {"auto"}
+
+
+def test_mark_over_several_blocks_marks_the_words_of_each() -> None:
+    """No tag goes over the end of a block, a cell or code."""
+    start, end = TEXT.index("hum"), TEXT.index(" = 1")
+    part = render_document(document(TEXT), [], (start, end))
+    assert marked(part) == "hum a_b & <dance>. Ask us. One Two Kind Days Sick 10 x"
+    assert str(part.html).count('id="marked"') == 1
+
+
+def test_links_lead_to_addresses_and_documents() -> None:
+    """A link goes on under a mark."""
+    links = tuple((TEXT.index(word), TEXT.index(word) + len(word), target) for word, target in
+                  (("hum", 'https://x.example/?a=1&b="2'), ("Ask us", "my file.md")))  # fmt: skip
+    page = soup(render_document(document(TEXT, links=links), [], (TEXT.index("They"), TEXT.index("&"))))
+    assert [(link.get_text(), link["href"]) for link in page.find_all("a")] == [
+        ("hum", 'https://x.example/?a=1&b="2'),
+        ("Ask us", "/documents/my%20file.md"),
+    ]
+
+
+def test_plain_text_keeps_its_signs_and_lines() -> None:
+    """A `#` in it is no heading."""
+    page = soup(render_document(document("# 1\n- a <b>\n", path="a.txt"), [], (2, 8)))
+    assert [line.get_text() for line in page.find_all("p")] == ["# 1", "- a <b>"]
+
+
+def test_long_document_is_shown_in_parts(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    """The part with the mark comes, and the parts beside it are a link away."""
+    monkeypatch.setattr(document_view, "MAX_SHOWN_CHARS", 30)
+    text = "".join(f"Paragraph number {n}.\n\n" for n in range(6))
+    passages = [chunk(text, found.start(), found.end()) for found in re.finditer(r"Para.*", text)]
+    parts = [render_document(document(text), passages, (item.start, item.end)) for item in passages]
+    assert all(item.text in soup(part).get_text() for item, part in zip(passages, parts, strict=True))
+    assert [(part.earlier, part.later) for part in parts] == [(None, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, None)]
+
+
+LINES = st.sampled_from(
+    ["# A", "- b `c", "  - d", "| e | f |", "| --- | --- |", "```", "g <b> &amp; \\|", "", "1. h", "مرحبا", "日本"]
+)
+
+
+@given(st.lists(LINES | st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Zs"]), max_size=9)),
+       st.integers(0, 60), st.integers(0, 60))  # fmt: skip
+def test_marks_are_words_of_the_span_whatever_is_written(lines: list[str], start: int, end: int) -> None:
+    """And nothing but the known tags is in the page."""
+    text = "\n".join(lines)
+    mark = parse_mark({"start": str(start), "end": str(end)}, text, [])
+    part = render_document(document(text), [], mark)
+    span = text[slice(*mark)] if mark else ""
+    for words in soup(part).find_all("mark"):
+        assert letters(words.get_text()) in letters(span)
+    assert {tag.name for tag in soup(part).find_all(True)} <= document_view._TAGS
 
 
 def test_nonsense_in_the_address_marks_nothing() -> None:
     """A broken link still shows the document."""
-    passages = [chunk(0, 18), chunk(18, 29)]
+    passages = [chunk(TEXT, 0, 18), chunk(TEXT, 18, 29)]
     for arguments in ({}, {"start": "9"}, {"start": "9", "end": "3"}, {"start": "-1", "end": "x"}, {"passage": "2"}):
         assert parse_mark(arguments, TEXT, passages) is None
     assert parse_mark({"passage": "1"}, TEXT, passages) == (18, 29)
-    assert parse_mark({"start": "8", "end": "9999"}, TEXT, passages) == (8, 29)
+    assert parse_mark({"start": "8", "end": "9999"}, TEXT, passages) == (8, len(TEXT))
 
 
 def test_excerpt_is_one_paragraph_without_headings() -> None:

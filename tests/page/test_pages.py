@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.conftest import ROOT, Server, build, corpus_places, serve
+from tests.conftest import DOCUMENTS, ROOT, Server, build, corpus_places, serve
 from tests.page.conftest import ask, last_exchange, open_chat
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
-HOSTILE = """# <script>alert(1)</script> Keys
+HOSTILE = """# \\<script>alert(1)\\</script> Keys
 
-## Where <b>keys</b> are
+## Where \\<b>keys\\</b> are
 
-\U0001f511\U0001f511 The spare key of the <img src=x onerror=alert(1)> cellar hangs behind the clock. Read
+\U0001f511\U0001f511 The spare key of the \\<img src=x onerror=alert(1)> cellar hangs behind the clock. Read
 [this](javascript:alert(1)) or https://example.org/keys first.
 """
 
@@ -137,11 +137,20 @@ def test_list_search_and_reading_lead_to_one_another(page: Page, server: Server)
     path = page.url.split("/documents/")[1].split("?")[0]
     document = server.get(f"/documents/{path}").json()
     expect(page.locator(".cut")).to_have_count(len(document["passages"]))
-    shown = page.evaluate(
-        """() => { const all = document.getElementById("document").cloneNode(true);
-            all.querySelectorAll(".cut").forEach((label) => label.remove()); return all.textContent; }"""
-    )
-    assert shown == document["text"]
+    text = page.locator("#document").inner_text()
+    marked = [mark.inner_text() for mark in page.locator("mark").all()]
+    chunk = next(item for item in document["passages"] if f"start={item['start']}&" in page.url)
+    assert "".join("".join(marked).split()) in "".join(document["text"][chunk["start"] : chunk["end"]].split())
+    assert text.count("#") < document["text"].count("#")
+
+
+def test_original_file_is_given_where_it_lies(server: Server) -> None:
+    """What is deployed with the documents gives them as they were; only indexed ones, and never as a page."""
+    path = server.get("/documents").json()["documents"][0]["document"]
+    given = server.get(f"/documents/{path}?original")
+    assert "attachment" in given.headers["Content-Disposition"]
+    assert given.content == (DOCUMENTS / path).read_bytes()
+    assert server.get("/documents/..%2fapp.py?original").status_code == 404
 
 
 @pytest.fixture(scope="module")

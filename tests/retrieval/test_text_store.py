@@ -116,3 +116,16 @@ def test_closed_store_is_not_called_damaged(index_dir: Path) -> None:
     store.close()
     with pytest.raises(ServiceUnavailable, match="Ask again"):
         store.get_chunks([CHUNKS[0].chunk_id])
+
+
+def test_links_to_documents_of_the_index_are_kept(tmp_path: Path) -> None:
+    """A page may be named without its suffix or by its folder; what is not indexed is no link."""
+    links = ((0, 1, "https://x.example"), (1, 2, "b.md"), (2, 3, "sub"), (3, 4, "B"), (4, 5, "nowhere.md"))
+    documents = [Document("a.md", "A", "abcde", "x", (), links)]
+    documents += [Document(path, "T", "text", "x") for path in ("b.md", "sub/index.md")]
+    write_texts(tmp_path / "s", documents, [])
+    store = TextStore.open(tmp_path / "s")
+    read = store.get_document("a.md")
+    assert read is not None
+    assert read.links == (*links[:2], (2, 3, "sub/index.md"), (3, 4, "b.md"))
+    store.close()

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from src.artifacts import sha256_of
 from src.embedding.sentence_transformers_encoder import full_name, locate_model
@@ -21,12 +21,14 @@ class ModelOrigin:
         name: the hub's name, or the folder's name for a model of one's own.
         revision: the hub's commit; for a folder the hash of its weights.
         licence: in the hub's spelling, such as `apache-2.0`.
+        languages: as its card names them; none where it does not.
     """
 
     name: str
     revision: str
     licence: str
     attribution: str
+    languages: tuple[str, ...]
 
     @classmethod
     def find(cls, name_or_path: str) -> Self:
@@ -48,7 +50,15 @@ class ModelOrigin:
     def _describe(cls, name: str, revision: str, readme: Path, *, is_public: bool) -> Self:
         where = f"https://huggingface.co/{name}" if is_public else "a folder of one's own"
         attribution = f"{name}, from {where}; changed: converted to ONNX and quantised to int8 by this project"
-        return cls(name, revision, _read_licence(readme), attribution)
+        metadata = _read_metadata(readme)
+        licence, languages = metadata.get("license"), metadata.get("language") or ()
+        return cls(
+            name,
+            revision,
+            licence if isinstance(licence, str) else UNKNOWN_LICENCE,
+            attribution,
+            (languages,) if isinstance(languages, str) else tuple(map(str, languages)),
+        )
 
     def write_licence(self, model_dir: Path) -> None:
         """Write NOTICE, and the licence's text where it asks to be passed on and is at hand."""
@@ -65,9 +75,7 @@ def _hash_weights(folder: Path) -> str:
     return "unknown"
 
 
-def _read_licence(readme: Path) -> str:
+def _read_metadata(readme: Path) -> dict[str, Any]:
     from huggingface_hub import metadata_load
 
-    metadata = metadata_load(readme) if readme.is_file() else None
-    licence = (metadata or {}).get("license")
-    return licence if isinstance(licence, str) else UNKNOWN_LICENCE
+    return (metadata_load(readme) if readme.is_file() else None) or {}

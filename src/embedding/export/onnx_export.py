@@ -166,6 +166,7 @@ def _write_model(graph: Path, model: "SentenceTransformer", origin: ModelOrigin,
         quantisation=QUANTISATION,
         files={name: sha256_of(model_dir / name) for name in files},
         fidelity={},
+        languages=list(origin.languages),
     )
     card.save(model_dir)
     return card

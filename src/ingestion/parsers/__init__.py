@@ -1,4 +1,5 @@
-"""The parsers, by file extension: each turns a file's bytes into Markdown or plain text.
+"""The parsers, by file extension: each turns a file's bytes into clean Markdown, or into plain text where
+`PLAIN_SUFFIXES` says so.
 
 A new format is one more file here and one more line in `PARSERS`.
 """
@@ -19,6 +20,7 @@ from src.ingestion.parsers.text import parse_markdown, parse_text
 PARSERS: dict[str, Callable[[bytes], Parsed]] = {
     ".md": parse_markdown,
     ".markdown": parse_markdown,
+    ".mdx": parse_markdown,
     ".txt": parse_text,
     ".rst": parse_rst,
     ".html": parse_html,
@@ -33,5 +35,3 @@ PARSERS: dict[str, Callable[[bytes], Parsed]] = {
     ".eml": parse_eml,
     ".msg": parse_msg,
 }
-# Formats that give plain text: a `#` or a `-` in them is only that.
-PLAIN_SUFFIXES = frozenset({".txt", ".pdf", ".eml", ".msg"})

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from dataclasses import replace
 
 from src.ingestion.parsers.archive import BROKEN_FILE_ERRORS, check_archive, not_readable
 from src.ingestion.parsers.html import parse_html
@@ -24,7 +25,7 @@ def parse_docx(data: bytes) -> Parsed:
         html = mammoth.convert_to_html(io.BytesIO(data), style_map=_STYLES, convert_image=_no_image).value
     except BROKEN_FILE_ERRORS as exc:
         raise not_readable(".docx", exc) from exc
-    return Parsed(parse_html(html).text, title)
+    return replace(parse_html(html), title=title)
 
 
 def _no_image(_image: object) -> list[object]:

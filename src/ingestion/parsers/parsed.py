@@ -8,7 +8,7 @@ from src.errors import UnreadableDocument
 
 _LINE_ENDS = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
 # Among them lone surrogates, halves of a character, which no file can be written with.
-_CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff\ufeff\ufffe\uffff]")
+_CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff]")
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -19,6 +19,9 @@ _BOMS = (
 
 _FEWEST_PAIRS = 4
 
+# Where a link's words begin and end in the text, and where it leads to.
+Link = tuple[int, int, str]
+
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
@@ -27,11 +30,13 @@ class Parsed:
     Args:
         title: what the file itself says it is called; "" where it says nothing.
         page_starts: as in `Document`.
+        links: ascending, as the file has them.
     """
 
     text: str
     title: str = ""
     page_starts: tuple[int, ...] = ()
+    links: tuple[Link, ...] = ()
 
 
 def tidy(text: str) -> str:

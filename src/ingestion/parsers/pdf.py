@@ -1,13 +1,16 @@
-"""PDF: the text layer, page by page, with the lines of a paragraph joined; running heads and page numbers are left out.
+"""PDF: the text layer, page by page and column by column, with the lines of a paragraph joined.
+
+Running heads, page numbers and the lines of a table of contents are left out.
 
 Nothing is recognised from images.
 """
 
 import re
-from itertools import accumulate
+from collections.abc import Sequence
 from typing import Any
 
 from src.errors import UnreadableDocument
+from src.ingestion.parsers.columns import order_columns
 from src.ingestion.parsers.parsed import Parsed, tidy
 from src.ingestion.parsers.running_lines import drop_running_lines
 
@@ -17,7 +20,9 @@ _PAGE_BREAK = "\n\n"
 _FULL_LINE = 0.75
 _ITEM = re.compile(r"(?:[•●○◦▪■–—*\-]|\(?(?:\d{1,3}|[A-Za-z])[.)])\s")
 # Pdfium puts one of these where a word was broken at a line's end, and joins the two lines itself.
-_BROKEN_WORD = re.compile(r"(\w+)[\ufffe\x02](?:\r?\n)?(\w+)")
+_BROKEN_WORD = re.compile(r"(\w+)(?:[\ufffe\x02](?:\r?\n)?|(?<=[^\W\d])[-\u2010\xad]\r?\n(?=[^\W\d]))(\w+)")
+_CONTENTS_LINE = re.compile(r"(?:[.…·][ \t]?){4,}[ \t]*(?:\d{1,4}|[ivxlc]{1,6})[ \t]*$")
+MIN_CONTENTS_LINES = 3
 _ENDS = ".!?:;"
 _LINE_END = re.compile("\r\n|\n|\r")
 _WORKING_TITLE = re.compile(r"microsoft (?:word|power)|untitled|\.(?:docx?|pptx?|indd|pdf|rtf|xlsx?|qxd)\b", re.I)
@@ -45,13 +50,35 @@ def parse_pdf(data: bytes) -> Parsed:
         raise UnreadableDocument(f"broken: {exc}") from exc
     finally:
         pdf.close()
-    words = frozenset(re.findall(r"\w+", "\n".join(raw).casefold()))
-    lines = drop_running_lines([_LINE_END.split(page) for page in raw])
-    pages = [join_lines("\n".join(page), words) for page in lines]
-    if not any(pages):
+    text, starts = join_pages(raw)
+    if not text.strip():
         raise UnreadableDocument("it has no text; scanned pages need text recognition (OCR) first")
-    starts = accumulate((len(page) + len(_PAGE_BREAK) for page in pages[:-1]), initial=0)
-    return Parsed(_PAGE_BREAK.join(pages), "" if _WORKING_TITLE.search(title) else title, tuple(starts))
+    return Parsed(text, "" if _WORKING_TITLE.search(title) else title, starts)
+
+
+def join_pages(raw: Sequence[str]) -> tuple[str, tuple[int, ...]]:
+    """Make one text of the pages, and tell where each begins; a paragraph goes on over the page's end."""
+    whole = "\n".join(raw)
+    words = frozenset(re.findall(r"\w+", whole.casefold()))
+    broken = [(head + tail).casefold() in words for head, tail in _BROKEN_WORD.findall(whole)]
+    is_hyphenated = 3 * sum(broken) >= len(broken) > 0
+    lines = map(_drop_contents, drop_running_lines([_LINE_END.split(page) for page in raw]))
+    text = ""
+    starts: list[int] = []
+    for number, page in enumerate(lines):
+        joined = join_lines("\n".join(page), words, joins_unknown=is_hyphenated)
+        if number:
+            last, first = text.rpartition("\n")[2], joined.partition("\n")[0]
+            text += " " if _continues(last, first, is_full=False, full=0) else _PAGE_BREAK
+        starts.append(len(text))
+        text += joined
+    return text, tuple(starts)
+
+
+def _drop_contents(lines: list[str]) -> list[str]:
+    """Leave out the lines of a table of contents, which lead over dots to a page."""
+    kept = [line for line in lines if not _CONTENTS_LINE.search(line)]
+    return kept if len(lines) - len(kept) >= MIN_CONTENTS_LINES else lines
 
 
 def _page_text(pdf: Any, number: int) -> str:
@@ -59,6 +86,9 @@ def _page_text(pdf: Any, number: int) -> str:
     try:
         text_page = page.get_textpage()
         try:
+            columns = order_columns([text_page.get_rect(at) for at in range(text_page.count_rects())])
+            if columns:
+                return "\n".join(str(text_page.get_text_bounded(*box, errors="replace")) for box in columns)
             return str(text_page.get_text_range(errors="replace"))
         finally:
             text_page.close()
@@ -66,14 +96,20 @@ def _page_text(pdf: Any, number: int) -> str:
         page.close()
 
 
-def join_lines(text: str, words: frozenset[str]) -> str:
+def join_lines(text: str, words: frozenset[str], *, joins_unknown: bool = False) -> str:
     """Make paragraphs of a page's lines: a line that reaches the right edge goes on in the next one.
 
     Args:
         words: all words of the document in lower case; a word broken at a line's end loses its hyphen only where it is
             one of them.
+        joins_unknown: it does so in any case, as words are broken all over the document.
     """
-    whole = _BROKEN_WORD.sub(lambda broken: _join_word(broken[1], broken[2], words), text)
+    whole = _BROKEN_WORD.sub(
+        lambda broken: (
+            broken[1] + ("" if joins_unknown or (broken[1] + broken[2]).casefold() in words else "-") + broken[2]
+        ),
+        text,
+    )
     lines = [line.strip() for line in _LINE_END.split(whole)]
     widths = sorted(len(line) for line in lines if line)
     full = _FULL_LINE * widths[int(0.9 * (len(widths) - 1))] if widths else 0
@@ -93,7 +129,3 @@ def _continues(before: str, line: str, *, is_full: bool, full: float) -> bool:
         return False
     is_heading = before[-1] in _ENDS and len(line) < full and line[-1] not in _ENDS
     return line[0].islower() or (is_full and not is_heading)
-
-
-def _join_word(head: str, tail: str, words: frozenset[str]) -> str:
-    return head + ("" if (head + tail).casefold() in words else "-") + tail

@@ -1,7 +1,7 @@
 """Running heads and feet of a PDF's pages, and their page numbers: they frame every page and are no sentence of any."""
 
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 # At most this many lines at either edge of a page are a head or a foot.
@@ -16,7 +16,7 @@ _HERE = "\0"
 
 
 def drop_running_lines(pages: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Drop the first and last lines that are the same on more than half of the pages, their page numbers aside.
+    """Drop the first and last lines that are the same on most pages or every second one, their page numbers aside.
 
     One that says more than the page's number stays where it comes first, so nothing that a person could ask for is
     lost. The only line of a page is its content.
@@ -44,9 +44,12 @@ def _drop_heads(pages: list[list[str]]) -> list[list[str]]:
 def _find_running(lines: Sequence[str]) -> dict[int, str]:
     """Return what is the same on most pages, by the page's place; an empty line is none."""
     keys = [list(_keys(line, page)) if line else [] for page, line in enumerate(lines, start=1)]
-    counts = Counter(key for of_page in keys for key in of_page)
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, of_page in enumerate(of_page for of_page in keys if of_page):
+        for key in of_page:
+            places[key].append(place)
     pages = sum(map(bool, keys))
-    running = {key for key, count in counts.items() if _is_running(key, count, pages)}
+    running = {key for key, found in places.items() if _is_running(key, found, pages)}
     return {place: key for place, of_page in enumerate(keys) for key in of_page if key in running}
 
 
@@ -61,9 +64,12 @@ def _keys(line: str, page: int) -> Iterator[str]:
             yield f"{text[: number.start()]}{_HERE}{distance}{_HERE}{text[number.end() :]}"
 
 
-def _is_running(key: str, count: int, pages: int) -> bool:
+def _is_running(key: str, places: Sequence[int], pages: int) -> bool:
+    """Tell what stands on most pages; or on every second one for a while, as a chapter's name on its right pages."""
+    count = len(places)
     is_page_number = _HERE in key and not _says_something(key)
-    return 2 * count > pages and (pages >= MIN_PAGES or (is_page_number and count > 1))
+    is_everywhere = 2 * count > pages and (pages >= MIN_PAGES or (is_page_number and count > 1))
+    return is_everywhere or (count >= MIN_PAGES and 2 * count > places[-1] - places[0] + 1)
 
 
 def _says_something(key: str) -> bool:

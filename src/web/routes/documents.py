@@ -3,12 +3,12 @@
 A program gets JSON. A browser gets pages: the list, a search by words, and one document.
 """
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify, request, send_from_directory
 from flask.typing import ResponseReturnValue
 
 from src.errors import RequestError
 from src.web.chat_run import admitted
-from src.web.document_view import cut_into_pieces, excerpt, parse_mark
+from src.web.document_view import excerpt, parse_mark, render_document
 from src.web.pages import page_response, prefers_html
 from src.web.request_parsing import parse_page, parse_search_arguments
 from src.web.responses import passage_json
@@ -42,16 +42,24 @@ def list_documents() -> ResponseReturnValue:
 
 @document_routes.get("/documents/<path:path>")
 def show_document(path: str) -> ResponseReturnValue:
-    """Give one document's text and where the index cut it; on the page, what `start` and `end` name is marked."""
+    """Give one document's text and where the index cut it; on the page, what `start` and `end` name is marked.
+
+    `original` asks for the file itself, which lies in `DOCUMENTS_DIR` where that was deployed, too.
+    """
     store = get_services().get_index().texts
     document = store.get_document(path)
     if document is None:
         raise RequestError(f"No document {path!r} is indexed; GET /documents lists them.", status=404, code="not_found")
+    folder = get_services().config.documents_dir.absolute()
+    has_original = (folder / path).is_file()
+    if has_original and "original" in request.args:
+        return send_from_directory(folder, path, as_attachment=True)
     passages = store.get_chunks_of(path)
     if prefers_html():
         mark = parse_mark(request.args, document.text, passages)
-        pieces = cut_into_pieces(document.text, passages, mark)
-        return page_response("document.html", document=document, pieces=pieces, passages=passages, mark=mark)
+        part = render_document(document, passages, mark)
+        values = {"document": document, "passages": passages, "mark": mark, "part": part}
+        return page_response("document.html", has_original=has_original, **values)
     return jsonify(
         document=document.path,
         title=document.title,

@@ -1,0 +1,121 @@
+"""HTML to Markdown source: the main content of a page, without navigation."""
+
+import re
+import warnings
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from src.errors import UnreadableDocument
+from src.ingestion.parsers.parsed import tidy
+
+if TYPE_CHECKING:
+    from bs4 import BeautifulSoup, Tag
+
+_CLUTTER = (
+    "nav, header, footer, aside, script, style, noscript, template, form, svg, iframe, button, "
+    "[role=navigation], [role=banner], [role=contentinfo], [role=search], [aria-hidden=true], [hidden], dialog, "
+    "a.headerlink, a.anchor, a.hash-link, [class*=breadcrumb i], [class*=edit-this i], [class*=edit-page i], "
+    "[class*=edit-on i], [class*=skip-link i], .toc, #toc, #table-of-contents, .contents.topic, .table-of-contents, "
+    ".toctree-wrapper, .footnote-backref, a.md-content__button, .pagination-nav, .navbar, .sidebar, .edit-link"
+)
+# What may stand in a Markdown link's address; `%` is there already where something was quoted.
+_SAFE_IN_HREF = "/:?#[]@!$&'*+,;=%~"
+_LANGUAGE = re.compile(r"(?:language|lang|highlight)-([\w+#.]+)")
+
+
+def html_to_markdown(markup: bytes | str) -> tuple[str, str]:
+    """Turn HTML into Markdown source, links and emphasis in it, and find its title.
+
+    The text is that of `<main>` or `<article>` where there is one; the title is `<title>` or the first `<h1>`.
+
+    Raises:
+        UnreadableDocument: the markup is nested too deeply.
+    """
+    from bs4 import BeautifulSoup, MarkupResemblesLocatorWarning, ParserRejectedMarkup, XMLParsedAsHTMLWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)
+        warnings.simplefilter("ignore", MarkupResemblesLocatorWarning)
+        try:
+            soup = BeautifulSoup(markup, "lxml")
+            title = _words(soup.title)
+            main = _main_content(soup)
+            heading = _words(main.find("h1"))
+            text = tidy(_converter().convert_soup(main))
+        except (RecursionError, ParserRejectedMarkup, AssertionError) as exc:
+            raise UnreadableDocument(f"its HTML cannot be parsed ({type(exc).__name__})") from exc
+    # a page's <title> is often its heading with the site's name after it
+    if heading and (not title or heading in title):
+        title = heading
+    return text, title
+
+
+@cache
+def _converter() -> Any:
+    from markdownify import MarkdownConverter
+
+    class Converter(MarkdownConverter):
+        """Writes terms and their definitions as paragraphs: Markdown has nothing for them."""
+
+        def convert_dt(self, _element: Any, text: str, parent_tags: Any) -> str:  # noqa: ARG002
+            return f"\n\n{text.strip()}\n\n"
+
+        convert_dd = convert_dt
+
+    return Converter(
+        heading_style="ATX",
+        bullets="-",
+        strip=["img", "b", "strong", "em", "i", "del", "s"],
+        table_infer_header=True,
+        escape_misc=True,
+        code_language_callback=_code_language,
+    )
+
+
+def _code_language(element: Any) -> str:
+    """Find the language as highlighters name it: `language-python`, or `highlight-python` on a box around the code."""
+    code = element.find("code")
+    boxes = [box for box in (code, element, element.parent, element.parent and element.parent.parent) if box]
+    names = [name for box in boxes for name in box.get("class") or ()]
+    found = (match[1] for name in names if (match := _LANGUAGE.fullmatch(name)))
+    return next((name for name in found if name not in ("default", "none", "source")), "")
+
+
+def _words(element: "Tag | None") -> str:
+    return " ".join(element.get_text(" ").split()) if element else ""
+
+
+def _main_content(soup: "BeautifulSoup") -> "Tag":
+    main: Tag = soup.select_one("main, [role=main]") or soup
+    articles = main.find_all("article")
+    if len(articles) == 1:
+        main = articles[0]
+    elif main is soup:
+        main = soup.body or soup
+    for element in main.select(_CLUTTER):
+        if not (element.name == "header" and element.find("h1")):
+            element.decompose()
+    for element in main.find_all("title"):
+        element.decompose()
+    for element in main.select("span.literal, tt"):  # as docutils marks code
+        element.name = "code"
+    for element in main.select("a[href]"):
+        element["href"] = quote(str(element["href"]).strip(), safe=_SAFE_IN_HREF)
+    for table in main.find_all("table"):
+        if _is_layout(table):
+            _unwrap_layout(table)
+    return main
+
+
+def _is_layout(table: "Tag") -> bool:
+    """Whether a table only places things, as in most e-mail: it holds another one, or has a single column."""
+    has_columns = any(len(row.find_all(["td", "th"], recursive=False)) > 1 for row in table.find_all("tr"))
+    return bool(table.find("table")) or table.get("role") == "presentation" or not has_columns
+
+
+def _unwrap_layout(table: "Tag") -> None:
+    """Make blocks of a table."""
+    parts = table.find_all(["tbody", "thead", "tr", "td", "th"])
+    for element in [table, *(part for part in parts if part.find_parent("table") is table)]:
+        element.name = "div"

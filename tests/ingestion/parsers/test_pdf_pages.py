@@ -1,0 +1,80 @@
+"""The pages of a PDF read as one text: heads and contents go, columns and broken words are put together."""
+
+import io
+
+from reportlab.pdfgen.canvas import Canvas
+
+from src.ingestion.parsers.pdf import join_pages, parse_pdf
+
+LEFT = [f"Left line {n} says enough to fill a whole column" for n in range(8)]
+RIGHT = [f"Right line {n} says enough to fill its column too" for n in range(8)]
+
+
+def make_rows(rows: list[tuple[str, ...]], *, head: str = "", column: int = 250) -> bytes:
+    """Draw a page row by row, across its columns."""
+    file = io.BytesIO()
+    canvas = Canvas(file)
+    canvas.setFont("Helvetica", 10)
+    if head:
+        canvas.drawString(60, 780, head)
+    for number, row in enumerate(rows):
+        for place, words in enumerate(row):
+            canvas.drawString(60 + column * place, 760 - 14 * number, words)
+    canvas.showPage()
+    canvas.save()
+    return file.getvalue()
+
+
+def test_two_columns_are_read_one_after_the_other() -> None:
+    """A line over both columns stays above them."""
+    head = "A head that goes over both of the columns of this page, from edge to edge and on"
+    text = parse_pdf(make_rows(list(zip(LEFT, RIGHT, strict=True)), head=head)).text
+    places = [text.index(line) for line in [head, *LEFT, *RIGHT]]
+    assert places == sorted(places)
+
+
+def test_rows_of_a_table_stay_rows() -> None:
+    """Short cells beside each other are no columns of prose."""
+    rows = [(f"Grade {n}", f"{n} days") for n in range(12)]
+    text = parse_pdf(make_rows(rows)).text
+    assert [text.index(f"Grade {n}") < text.index(f"{n} days") for n in range(12)] == [True] * 12
+    assert text.index("3 days") < text.index("Grade 4")
+
+
+def test_heads_that_alternate_between_left_and_right_pages_go() -> None:
+    """A book's title stands on its left pages, a chapter's on the right ones, with the page's number on either side."""
+    rooms = [f"The {name} room." for name in ("red", "blue", "green", "old", "new", "cold", "warm", "last")]
+    pages = [
+        f"{n} Travel Handbook\n{room}" if n % 2 == 0 else f"Booking a journey {n}\n{room}"
+        for n, room in enumerate(rooms, start=1)
+    ]
+    text, _ = join_pages(pages)
+    assert text.count("Travel Handbook") == text.count("Booking a journey") == 1
+    assert all(room in text for room in rooms)
+
+
+def test_paragraph_goes_on_over_the_end_of_a_page() -> None:
+    """What stands in the middle of a sentence there is a page's number, and it goes."""
+    pages = [
+        "Everyone has the right to\n1",
+        "five days of leave. Ask early.\n2",
+        "It is paid.\n3",
+        "So is sick leave.\n4",
+    ]
+    text, starts = join_pages(pages)
+    assert text.startswith("Everyone has the right to five days of leave.")
+    assert [text[start:].split()[0] for start in starts] == ["Everyone", "five", "It", "So"]
+
+
+def test_words_broken_at_line_ends_are_joined() -> None:
+    """In a document that breaks words, one that is nowhere whole is joined too."""
+    text, _ = join_pages(["The infor\ufffemation and the docu-\nmentation are here.\nAll information is in one place."])
+    assert "The information and the documentation are here." in text
+
+
+def test_lines_of_a_table_of_contents_go() -> None:
+    """They repeat the headings, with dots and numbers."""
+    contents = "\n".join(f"Chapter {n} ........ {n}" for n in range(1, 5))
+    text, _ = join_pages([f"Handbook\n{contents}\nWelcome to all."])
+    assert "...." not in text
+    assert "Welcome to all." in text
