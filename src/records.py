@@ -25,6 +25,11 @@ class MemoryMode(StrEnum):
     DEGRADED = "DEGRADED"
 
 
+def is_plain(path: str) -> bool:
+    """Tell by a document's path whether its text is plain, not Markdown."""
+    return PurePosixPath(path).suffix.lower() in PLAIN_SUFFIXES
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A document as text. Every span in the project counts characters of `text`.
@@ -48,7 +53,7 @@ class Document:
     @property
     def is_plain(self) -> bool:
         """Whether the text is plain, where a `#` or a `-` at the beginning of a line is only that."""
-        return PurePosixPath(self.path).suffix.lower() in PLAIN_SUFFIXES
+        return is_plain(self.path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ MULTILINGUAL_MODEL = "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v
 # Read of each document, code left out; fewer letters than this tell nothing.
 SAMPLE_CHARS = 4000
 MIN_LETTERS = 24
+NO_LANGUAGE = "zxx"
 # English text has 30 to 50 % of them, that of its next of kin up to 10 %.
 ENGLISH_SHARE = 0.2
 _CODE = re.compile(r"^[ \t]*(`{3,}+).*?(?:^[ \t]*\1|\Z)|`[^`\n]*`|https?://\S+", re.DOTALL | re.MULTILINE)
@@ -27,7 +28,8 @@ def detect_language(text: str) -> str:
         return "en"
     from py3langid import classify
 
-    return str(classify(sample)[0])
+    language = str(classify(sample)[0])
+    return "" if language == NO_LANGUAGE else language
 
 
 def tell_unknown(documents: Mapping[str, int], known: Sequence[str]) -> str:

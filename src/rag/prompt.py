@@ -53,7 +53,8 @@ def _quote_passages(hits: Sequence[Hit]) -> str:
     for number, hit in enumerate(hits, start=1):
         chunk = hit.chunk
         where = " > ".join(part for part in (chunk.title, chunk.section) if part)
-        passage = f'<passage number="[{number}]">\n{_quote(where)}\n{_quote(chunk.text)}'[:room]
+        text = "\n".join(part for part in (where, chunk.lead, chunk.text) if part)
+        passage = f'<passage number="[{number}]">\n{_quote(text)}'[:room]
         quoted.append(f"{passage}\n</passage>")
         room -= len(passage)
         if room < len(chunk.title) + 200:

@@ -5,13 +5,12 @@ subject comes along: a heading with its text, a lead-in with its list, a table's
 quoted only where it fits nearly as well.
 """
 
-import html
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from src.rag.citations import CitedText, cite, remove_markers
-from src.records import Chunk, Citation, Hit
+from src.records import Chunk, Citation, Hit, is_plain
 from src.retrieval.analyzer import content_stems, question_stems
 
 # Chosen on people_dev with the rest of this file; docs/decisions/0003 has the figures.
@@ -27,12 +26,6 @@ MAX_SENTENCE_WORDS = 80
 
 _BULLET = re.compile(r"[ \t>]*(?:[-*+•]|\d{1,3}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?\Z")
 _HEADING = re.compile(r"^#{1,6}[ \t]+")
-_FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
-_IMAGE_OR_LINK = re.compile(r"!?\[([^\]\[]*)\]\([^()\s]*(?:[ \t]+\"[^\"]*\")?\)")
-_MARKUP = re.compile(
-    r"<!--.{0,300}?-->|</?[A-Za-z][^<>]*>|\{\{.{0,200}?\}\}|\{%.{0,200}?%\}|"
-    r"(?<![ \t])[ \t]*\{[:#][^{}]*\}[ \t]*\Z|\*\*|__"
-)
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
 _COMMENT_OR_HEADING = re.compile(r"^#{1,6}[ \t]", re.MULTILINE)
 _CODE = re.compile(r"(`[^`\n]*`)")
@@ -67,7 +60,7 @@ def read_sentence(chunk: Chunk, sentence: int) -> str:
     start, end = chunk.sentences[sentence]
     text = chunk.text[start:end]
     if text.startswith("|"):
-        text = _read_row(text, _find_head(chunk.text[:start]), ", ")
+        text = _read_row(text, _find_head(chunk, start), ", ")
     words = remove_markers(text).split()
     return " ".join(words if len(words) <= MAX_SENTENCE_WORDS else [*words[: MAX_SENTENCE_WORDS - 1], "…"])
 
@@ -82,10 +75,12 @@ def _quote(question: str, hit: Hit, marker: int, max_words: int) -> tuple[str, C
         start = 0 if span.first == 0 else _line_start(chunk.text, chunk.sentences[span.first][0])
         end = chunk.sentences[span.last][1]
         lead_in = _find_lead_in(chunk, span.first)
-    lines = render(chunk.text[start:end], _find_head(chunk.text[:start]), is_code=_starts_in_code(chunk, start, end))
+    lines = _read_part(chunk, start, end)
     heading = chunk.section.rpartition(" > ")[2]
     if lead_in is not None:
         lines = f"{read_sentence(chunk, lead_in)}\n{lines}"
+    elif start == 0 and chunk.lead and not _is_row(chunk.text):
+        lines = f"{chunk.lead}\n{lines}"
     if heading and not _HEADING.match(chunk.text[start:end].lstrip().split("\n", 1)[0]):
         lines = f"**{heading}**\n\n{lines}"
     separator = "\n" if lines.endswith("```") else " "
@@ -153,17 +148,24 @@ def _starts_in_code(chunk: Chunk, start: int, end: int) -> bool:
     return comment is not None and any(first <= comment.start() < last for first, last in chunk.sentences)
 
 
+def _read_part(chunk: Chunk, start: int, end: int) -> str:
+    text = chunk.text[start:end]
+    if is_plain(chunk.document):
+        return remove_markers(text).strip()
+    return render(text, _find_head(chunk, start), is_code=_starts_in_code(chunk, start, end))
+
+
 def render(text: str, table_head: Sequence[str] = (), *, is_code: bool = False) -> str:
-    """Write Markdown source as a person reads it: no links, tags or table borders; lists and code stay.
+    """Write clean Markdown as a person reads it: bold headings, rows that name their columns; lists and code stay.
 
     Args:
-        is_code: the text begins inside a block of code.
+        table_head: of the table in which the text begins.
+        is_code: whether the text begins inside a block of code.
     """
     lines: list[str] = ["```"] if is_code else []
     head = list(table_head)
     source = text.split("\n")
-    for number, line in enumerate(source):
-        following = source[number + 1] if number + 1 < len(source) else ""
+    for line, following in zip(source, [*source[1:], ""], strict=True):
         if _FENCE.match(line):
             is_code = not is_code
             lines.append("```")
@@ -176,19 +178,17 @@ def render(text: str, table_head: Sequence[str] = (), *, is_code: bool = False) 
                 lines.append("- " + _read_row(line, head, "; "))
         else:
             head = []
-            text = _to_plain(_HEADING.sub("", line).rstrip(" \t#"))
-            lines += ["", f"**{text}**", ""] if _HEADING.match(line) else [_to_plain(line)]
+            words = _to_plain(_HEADING.sub("", line))
+            lines += ["", f"**{words}**", ""] if _HEADING.match(line) else [words]
     if is_code:
         lines.append("```")
     return re.sub(r"\n{3,}", "\n\n", "\n".join(line.rstrip() for line in lines)).strip()
 
 
 def _to_plain(line: str) -> str:
-    parts = _CODE.split(_IMAGE_OR_LINK.sub(r"\1", _IMAGE_OR_LINK.sub(r"\1", line)))
-    return "".join(
-        _to_code(part) if number % 2 else remove_markers(html.unescape(_MARKUP.sub("", part)))
-        for number, part in enumerate(parts)
-    )
+    """Leave out what looks like a marker; in code it stays, written so that it is none."""
+    parts = _CODE.split(line)
+    return "".join(_to_code(part) if number % 2 else remove_markers(part) for number, part in enumerate(parts))
 
 
 def _to_code(code: str) -> str:
@@ -204,13 +204,14 @@ def _read_row(row: str, head: Sequence[str], separator: str) -> str:
     return "; ".join(f"{_to_plain(name)}: {cell}" if name else cell for name, cell in pairs if cell)
 
 
-def _find_head(before: str) -> list[str]:
-    """Return the names of the columns of the table in whose middle a text ends; none where it does not."""
-    lines = before.rstrip("\n ").split("\n")
+def _find_head(chunk: Chunk, at: int) -> list[str]:
+    """Return the names of the columns of the table in whose middle this place is; none where it is in no table."""
+    lines = chunk.text[:at].rstrip("\n ").split("\n")
     while lines and _is_row(lines[-1]):
         if _is_rule(lines.pop()):
             return _cells(lines[-1]) if lines and _is_row(lines[-1]) else []
-    return []
+    # The table began before this chunk.
+    return chunk.lead.split(" | ") if not any(line.strip() for line in lines) and _is_row(chunk.text) else []
 
 
 def _is_row(line: str) -> bool:

@@ -196,6 +196,7 @@ def _join(best: Hit, run: Sequence[Hit], read_text: Callable[[str, int, int], st
         text=read_text(first.document, first.start, last.end),
         start=first.start,
         end=last.end,
+        lead=first.lead,
         sentences=tuple(
             (part.chunk.start - first.start + start, part.chunk.start - first.start + end)
             for part in run
