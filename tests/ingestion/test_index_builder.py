@@ -3,9 +3,12 @@
 import hashlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ from src.embedding.embedding_service import EmbeddingService
 from src.errors import BuildError
 from src.ingestion.chunker import embedding_text
 from src.ingestion.index_builder import build_index
+from src.ingestion.index_check import write_checksums
 from src.records import Filters
 from src.retrieval.text_store import TextStore
 from src.retrieval.vector_store import VectorStore, store_format
@@ -124,3 +128,16 @@ def test_row_is_embedded_with_its_header(config: Config) -> None:
     texts.close()
     expected = EmbeddingService.load(config.model_dir).embed(["Occasion: Moving home; Paid days: 1"])[0]
     assert rows[0] @ expected > 0.99
+
+
+def test_index_of_an_older_format_gives_no_embeddings(config: Config) -> None:
+    """Its tables differ, so it is not read; the build makes everything anew."""
+    first = build_index(config)
+    manifest = Manifest.load(config.index_dir)
+    replace(manifest, spec=replace(manifest.spec, schema_version=1)).save(config.index_dir)
+    with closing(sqlite3.connect(config.index_dir / LEXICAL_FILE)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_master SET sql = replace(sql, 'c.lead, ', '') WHERE name = 'chunk_rows'")
+        connection.commit()
+    write_checksums(config.index_dir)
+    assert build_index(config).embedded == first.embedded

@@ -158,6 +158,7 @@ def hostile_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
     folder: Path = tmp_path_factory.mktemp("hostile")
     (folder / "documents").mkdir()
     (folder / "documents" / 'a "quoted" & <b>.md').write_text(HOSTILE)
+    (folder / "documents" / "b.md").write_text("# 休暇\n\n有給休暇は年に20日です。\n", encoding="utf-8")
     places = {"DOCUMENTS_DIR": str(folder / "documents"), "INDEX_DIR": str(folder / "index")}
     build(places)
     with serve(folder / "log", MAX_REQUESTS="0", **places) as running:
@@ -184,3 +185,10 @@ def test_documents_are_text_and_never_markup(page: Page, hostile_server: Server)
         page.locator(".documents a, .hits a").first.click()
         expect(page.locator(".document")).to_contain_text("<img src=x onerror=alert(1)>")
         expect(page.locator("main img, main script, main h1 *")).to_have_count(0)
+
+
+def test_search_finds_words_without_blanks_between_them(hostile_server: Server) -> None:
+    """A Japanese word in the middle of a sentence is a word."""
+    found = hostile_server.get("/documents", params={"q": "休暇"}, headers=BROWSER).text
+    assert "有給休暇は年に20日です。" in found
+    assert 'dir="auto"' in found

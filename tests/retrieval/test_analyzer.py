@@ -55,6 +55,12 @@ def test_words_that_only_ask_count_where_nothing_else_is_asked(question: str, wo
     assert question_stems(question) == {stem(word) for word in words}
 
 
+def test_text_in_english_is_indexed_as_it_is() -> None:
+    """Its tokens are what they were, also with a curly apostrophe and a dash."""
+    assert to_index("The employee's 5 days") == "The employee's 5 days"
+    assert split_words("The employee’s days – five") == ["the", "employee", "s", "days", "five"]
+
+
 def test_compound_is_cut_into_its_pieces() -> None:
     """Identifiers, hyphens and addresses stay together as one word of several pieces."""
     assert split_compounds("Set MAX_requests, on-call!") == [("set",), ("max", "requests"), ("on", "call")]

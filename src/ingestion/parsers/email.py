@@ -19,6 +19,7 @@ from src.ingestion.parsers.parsed import Parsed, decode, tidy
 _ENCRYPTED_TYPES = ("multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime")
 # A header's value that breaks the rules of its kind surfaces as one of these.
 _HEADER_ERRORS = (ValueError, LookupError, AttributeError, TypeError)
+_QUOTE_MARKS = re.compile(r"^(?:>[ \t]?)+", re.MULTILINE)
 _BROKEN_WORD = re.compile(r"[\ud800-\udfff]")
 
 
@@ -94,7 +95,7 @@ def _part_text(part: MIMEPart) -> str:
         text = tidy(data.decode(part.get_content_charset() or "utf-8"))
     except (UnicodeDecodeError, LookupError):
         text = decode(data.replace(b"\x00", b""))
-    return parse_html(text).text if part.get_content_subtype() == "html" else text
+    return parse_html(text).text if part.get_content_subtype() == "html" else _QUOTE_MARKS.sub("", text)
 
 
 def _attachments(message: EmailMessage) -> list[EmailMessage]:

@@ -18,6 +18,10 @@ _BOMS = (
 )
 
 _FEWEST_PAIRS = 4
+_STRANGE = re.compile("[\udc80-\udcff]")
+# Of the letters of a western text, fewer are outside ASCII; of one in another script, nearly all.
+OTHER_SCRIPT = 0.4
+OTHER_ENCODINGS = ["shift_jis", "euc_jp", "gb18030", "big5", "euc_kr", "cp1251", "koi8_r", "cp1253", "cp1255", "cp1256"]
 
 # Where a link's words begin and end in the text, and where it leads to.
 Link = tuple[int, int, str]
@@ -45,7 +49,7 @@ def tidy(text: str) -> str:
 
 
 def decode(data: bytes) -> str:
-    """Turn bytes into tidy text: by their byte order mark or their zero bytes, else UTF-8, else Windows-1252.
+    """Turn bytes into tidy text: by their byte order mark or their zero bytes, else UTF-8, else what they look like.
 
     Raises:
         UnreadableDocument: the bytes are not text.
@@ -58,7 +62,24 @@ def decode(data: bytes) -> str:
     except UnicodeDecodeError as exc:
         if encoding is not None:
             raise UnreadableDocument(f"it is not valid {encoding}, which its first bytes announce") from exc
-        return tidy(data.decode("cp1252", errors="replace"))
+        return tidy(_decode_other(data))
+
+
+def _decode_other(data: bytes) -> str:
+    """Decode what is not all UTF-8: UTF-8 with single bytes of Windows-1252 in it, Windows-1252, or another script."""
+    text = data.decode("utf-8", errors="surrogateescape")
+    strange = len(_STRANGE.findall(text))
+    if sum(letter > "\x7f" for letter in text) > 2 * strange:
+        return _STRANGE.sub(lambda byte: bytes([ord(byte[0]) - 0xDC00]).decode("cp1252", errors="replace"), text)
+    western = data.decode("cp1252", errors="replace")
+    letters = [letter for letter in western if letter.isalpha()]
+    if sum(letter > "\x7f" for letter in letters) > OTHER_SCRIPT * len(letters):
+        from charset_normalizer import from_bytes
+
+        best = from_bytes(data, cp_isolation=OTHER_ENCODINGS).best()
+        if best is not None:
+            return data.decode(best.encoding, errors="replace")
+    return western
 
 
 def _guess_utf16(data: bytes) -> str | None:

@@ -30,14 +30,14 @@ function blocks(text, write) {
       if (item) {
         const name = item[1] ? "ul" : "ol";
         if (list?.localName !== name) found.push((list = el(name, { start: item[2] })));
-        list.append(el("li", {}, ...write(item[3])));
+        list.append(el("li", { dir: "auto" }, ...write(item[3])));
         paragraph = null;
       } else if (heading) {
-        found.push(el("p", {}, el("strong", {}, ...write(heading[1]))));
+        found.push(el("p", { dir: "auto" }, el("strong", {}, ...write(heading[1]))));
         list = paragraph = null;
       } else {
         if (paragraph) paragraph.append("\n");
-        else found.push((paragraph = el("p")));
+        else found.push((paragraph = el("p", { dir: "auto" })));
         paragraph.append(...write(line));
         list = null;
       }

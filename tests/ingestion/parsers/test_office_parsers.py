@@ -149,6 +149,12 @@ def test_mail_saved_as_utf16_is_read(encoding: str) -> None:
     assert parse_eml("Subject: Hi\nFrom: a@b.example\n\nText.\n".encode(encoding)).title == "Hi"
 
 
+def test_marks_of_quoted_mail_go() -> None:
+    """What somebody answers to is text like the rest."""
+    text = parse_eml(b"Subject: Keys\nFrom: a@x.example\n\nYes.\n\n> > Is it open?\n>Ask.\n").text
+    assert text.endswith("Yes.\n\nIs it open?\nAsk.\n")
+
+
 def test_encrypted_mail_is_refused() -> None:
     """What can be read of it is noise."""
     with pytest.raises(UnreadableDocument, match="encrypted"):

@@ -54,6 +54,27 @@ def test_text_in_a_known_encoding_is_decoded(encoding: str) -> None:
     assert decode("Café – 5 €".encode(encoding)) == "Café – 5 €"
 
 
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("shift_jis", "従業員には年に20日の有給休暇があります。申請は二週間前までに行います。"),
+        ("gb18030", "每位员工每年有15天年假。申请须提前两周在人事系统提交。"),
+        ("euc_kr", "모든 직원은 매년 20일의 휴가를 받습니다. 신청은 2주 전에 합니다."),
+        ("cp1251", "Каждый сотрудник имеет право на 28 дней отпуска в год."),
+        ("cp1256", "لكل موظف 25 يوما من الإجازة السنوية. يقدم الطلب قبل أسبوعين."),
+    ],
+)
+def test_old_encoding_of_another_script_is_told(encoding: str, text: str) -> None:
+    """A file from before Unicode reads as it was written."""
+    assert decode(text.encode(encoding)) == text
+
+
+def test_single_bytes_of_another_encoding_do_not_spoil_the_rest() -> None:
+    """Somebody pasted Windows-1252 into a UTF-8 file."""
+    data = "Grüße aus Zürich, schöne Größe".encode() + "; café".encode("cp1252")
+    assert decode(data) == "Grüße aus Zürich, schöne Größe; café"
+
+
 def test_binary_data_in_a_text_file_is_refused() -> None:
     """A renamed picture is not a document."""
     with pytest.raises(UnreadableDocument, match="not text"):
