@@ -27,6 +27,7 @@ from src.readiness import Readiness
 from src.retrieval.index import Encoder, Index, open_index
 from src.retrieval.vector_store import VectorSearch, open_vectors, store_format
 from src.web.access import register_access
+from src.web.access_log import register_access_log
 from src.web.error_handlers import register_error_handlers
 from src.web.request_parsing import MAX_BODY_BYTES
 from src.web.routes import register_routes
@@ -197,6 +198,8 @@ def create_app(config: Config | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     services = app.extensions[EXTENSION] = _services(config)
     get_recycling().serve(services)
+    if config.access_log == "on":
+        register_access_log(app)
     register_access(app, config)
     register_error_handlers(app)
     register_routes(app)

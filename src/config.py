@@ -128,6 +128,12 @@ class Config:
     log_level: str = _setting(
         _choice("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "INFO never logs a question or an answer."
     )
+    access_log: Literal["on", "off"] = _setting(
+        _choice("on", "off"), "on", "One line in the log for each request, without questions, keys and addresses."
+    )
+    feedback: Literal["on", "off"] = _setting(
+        _choice("on", "off"), "on", "The page asks whether an answer helped. It is counted and logged, not stored."
+    )
     memory_limit_mb: int = _setting(
         _integer(1, 1_048_576), "512", "The memory of your plan. If the container has a lower limit, that one counts."
     )

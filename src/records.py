@@ -117,7 +117,11 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """What a marker `[n]` in an answer stands for: `excerpt` is the document's text from `start` to `end`."""
+    """What a marker `[n]` in an answer stands for: `excerpt` is the document's text from `start` to `end`.
+
+    Args:
+        highlights: spans in the document's text, inside the excerpt: the sentences that fit the question best.
+    """
 
     marker: int
     document: str
@@ -127,6 +131,7 @@ class Citation:
     excerpt: str
     start: int
     end: int
+    highlights: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
