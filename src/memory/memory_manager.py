@@ -15,7 +15,7 @@ from threading import Lock
 from src.errors import ServiceUnavailable
 from src.memory.c_heap import trim_heap
 from src.memory.memory_probe import MemoryProbe, MemoryReading
-from src.memory.process_memory import ProcessMemory
+from src.memory.process_memory import OwnMemory, ProcessMemory
 from src.memory.thresholds import (
     ADDRESS_SPACE_MB,
     DEGRADED,
@@ -138,8 +138,7 @@ class MemoryManager:
             ServiceUnavailable: hardly anything is left, even after the services were unloaded.
         """
         reading, own = self._probe.read(), self._probe.own()
-        self._alert("charged", "%", self._charged_alert, reading.percent)
-        self._alert("vms", "MB", self._vms_alert, own.vms_mb)
+        self._check_alerts(reading, own)
         before, after = self._move(reading)
         if after > before:
             self._relieve(reading, after)
@@ -151,6 +150,12 @@ class MemoryManager:
         if after == EXHAUSTED:
             self._refuse(reading)
         return MODES[after]
+
+    def check_alerts(self) -> MemoryReading:
+        """Write the alerts that are due, without acting; the reading that they rest on."""
+        reading = self._probe.read()
+        self._check_alerts(reading, self._probe.own())
+        return reading
 
     def trim(self) -> float:
         """Collect garbage and return free heap pages to the system; the MB of RSS that this gave back."""
@@ -180,6 +185,7 @@ class MemoryManager:
                 cost.given_back_mb,
                 seconds,
             )
+            self.check_alerts()
 
     def _move(self, reading: MemoryReading) -> tuple[int, int]:
         """Decide the level, and with it the mode; the level before and the level after."""
@@ -217,6 +223,10 @@ class MemoryManager:
             "Ask again later; if it stays so, raise MEMORY_LIMIT_MB or serve fewer documents."
         )
         raise ServiceUnavailable(message, retry_after_s=RETRY_AFTER_S, code="memory_exhausted")
+
+    def _check_alerts(self, reading: MemoryReading, own: OwnMemory) -> None:
+        self._alert("charged", "%", self._charged_alert, reading.percent)
+        self._alert("vms", "MB", self._vms_alert, own.vms_mb)
 
     def _alert(self, measure: str, unit: str, thresholds: Thresholds, value: float) -> None:
         """Log the highest threshold that is newly passed, and count each."""

@@ -237,6 +237,21 @@ def test_alert_is_logged_once_where_the_log_was_asked_to(tmp_path: Path, caplog:
     assert server.manager.counts == {"alert_charged_warning": 1, "alert_charged_critical": 1}
 
 
+def test_alert_needs_no_chat(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A load or a probe that finds memory over a threshold says so; neither moves the mode."""
+    server = Server(tmp_path, alert_percent=(20, 30, 60))
+    server.hold(200)
+    with server.manager.measure("model"):
+        server.charge(25)
+    server.charge(35)
+    assert server.manager.check_alerts().percent == pytest.approx(35, abs=1)
+    assert [message.partition(":")[0] for _, message in alerts(caplog)] == [
+        "Memory alert [warning]",
+        "Memory alert [critical]",
+    ]
+    assert server.manager.mode is NORMAL
+
+
 def test_alert_of_the_address_space_is_one_line_at_the_highest(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
