@@ -15,6 +15,7 @@ export function onKey(heard) {
 export function showKeyForm() {
   byId("key-trouble").hidden = !keptKey();
   form.hidden = false;
+  form.scrollIntoView({ block: "nearest" });
 }
 
 // Resolves when a key was typed; whether it fits, the next request shows.
