@@ -157,7 +157,8 @@ class Config:
     embedding_backend: Literal["onnx", "sentence-transformers"] = _setting(
         _choice("onnx", "sentence-transformers"),
         "onnx",
-        "onnx needs no PyTorch. sentence-transformers is for comparisons and for large builds on a GPU.",
+        "onnx needs no PyTorch. sentence-transformers is for comparisons and for large builds on a GPU; a server needs "
+        "640 MB for it.",
     )
     llm_api_key: str = _setting(
         _KEY,
