@@ -26,6 +26,7 @@ from src.memory.thresholds import (
     MODES,
     NORMAL,
     PRESSURE_PERCENT,
+    REFUSED_PERCENT,
     Thresholds,
 )
 from src.records import MemoryMode
@@ -33,8 +34,6 @@ from src.records import MemoryMode
 HISTORY_LENGTH = 100
 ALERTS = (("warning", logging.WARNING), ("critical", logging.ERROR), ("emergency", logging.CRITICAL))
 RETRY_AFTER_S = 30
-# After services were unloaded the charge is low; loading them at once would only fill it again.
-REST_AFTER_EXHAUSTION_S = 60.0
 # A trim takes milliseconds. It is worth them when at least this much may be free.
 TRIM_AFTER_GROWTH_MB = 16.0
 
@@ -92,9 +91,9 @@ class MemoryManager:
         self._pressure = Thresholds(PRESSURE_PERCENT, HYSTERESIS_PERCENT)
         self._charged_alert = Thresholds(alert_percent, HYSTERESIS_PERCENT)
         self._vms_alert = Thresholds(alert_vms_mb, HYSTERESIS_MB)
-        self._floor = NORMAL if self.has_room_for_model else DEGRADED
-        self._level = self._floor
-        self._rest_until = 0.0
+        # After services were unloaded the charge is low; loading them again would only fill it again.
+        self._is_spent = False
+        self._level = NORMAL if self.has_room_for_model else DEGRADED
         self._trimmed_mb = 0.0
         self.history: deque[Transition] = deque(maxlen=HISTORY_LENGTH)
         self.steps: deque[StepCost] = deque(maxlen=HISTORY_LENGTH)
@@ -107,8 +106,11 @@ class MemoryManager:
 
     @property
     def has_room_for_model(self) -> bool:
-        """Tell whether the model and the vectors may be loaded; if not, the mode is DEGRADED from the start."""
-        return self._probe.limit_mb >= LEAST_MODEL_MB
+        """Tell whether the model and the vectors may be loaded; if not, the mode is DEGRADED.
+
+        They may not where the limit is too low, nor in a worker that had to unload them: its successor loads them.
+        """
+        return self._probe.limit_mb >= LEAST_MODEL_MB and not self._is_spent
 
     @property
     def mode(self) -> MemoryMode:
@@ -135,7 +137,7 @@ class MemoryManager:
         """Move the mode to what the memory says; every chat does this first.
 
         Raises:
-            ServiceUnavailable: hardly anything is left, even after the services were unloaded.
+            ServiceUnavailable: too little is left for a search by words, even after the services were unloaded.
         """
         reading, own = self._probe.read(), self._probe.own()
         self._check_alerts(reading, own)
@@ -147,7 +149,7 @@ class MemoryManager:
                 _, after = self._move(reading)
         elif after > NORMAL and own.anonymous_mb - self._trimmed_mb > TRIM_AFTER_GROWTH_MB:
             self.trim()
-        if after == EXHAUSTED:
+        if reading.percent >= REFUSED_PERCENT:
             self._refuse(reading)
         return MODES[after]
 
@@ -191,11 +193,9 @@ class MemoryManager:
         """Decide the level, and with it the mode; the level before and the level after."""
         with self._lock:
             self._pressure.move(reading.percent)
-            now = time.monotonic()
-            if self._pressure.level == EXHAUSTED:
-                self._rest_until = now + REST_AFTER_EXHAUSTION_S
-            rest = DEGRADED if now < self._rest_until else NORMAL
-            before, self._level = self._level, max(self._pressure.level, rest, self._floor)
+            self._is_spent = self._is_spent or self._pressure.level == EXHAUSTED
+            floor = NORMAL if self.has_room_for_model else DEGRADED
+            before, self._level = self._level, max(self._pressure.level, floor)
             was, mode = MODES[before], MODES[self._level]
             if mode is not was:
                 self.history.append(Transition(time.time(), was, mode, reading.percent))

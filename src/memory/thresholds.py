@@ -11,6 +11,8 @@ from src.records import MemoryMode
 CAUTIOUS_PERCENT = 78.0
 DEGRADED_PERCENT = 88.0
 EXHAUSTED_PERCENT = 95.0
+# A search by words takes 1 to 2 MB. At 512 MB this leaves 10; without the services nothing but other programs is there.
+REFUSED_PERCENT = 98.0
 PRESSURE_PERCENT = (CAUTIOUS_PERCENT, DEGRADED_PERCENT, EXHAUSTED_PERCENT)
 HYSTERESIS_PERCENT = 5.0
 # Below this limit the model and the vectors are not loaded. Measured with library files that nobody else on the machine
