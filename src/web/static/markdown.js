@@ -9,6 +9,8 @@ const RULE = /^\s*([-*_])(\s*\1){2,}\s*$/;
 const QUOTE = /^\s{0,3}>\s?/;
 const ITEM = /^(\s*)([-*+•]|\d{1,4}[.)])(\s+)(?=\S)/;
 const TABLE_RULE = /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/;
+// Each block runs in the direction of its own script.
+const AUTO = { dir: "auto" };
 const INLINE = new RegExp(
   [
     /\\(?<escaped>[!-/:-@[-`{-~])/,
@@ -50,7 +52,7 @@ function block(lines, at, write) {
     const end = endOf(lines, at + 1, (other) => other.trim() !== fence);
     return [end + 1, el("pre", { tabindex: "0" }, el("code", {}, lines.slice(at + 1, end).join("\n")))];
   }
-  if (heading) return [at + 1, el(heading[1].length < 3 ? "h3" : "h4", {}, ...write(heading[2]))];
+  if (heading) return [at + 1, el(heading[1].length < 3 ? "h3" : "h4", AUTO, ...write(heading[2]))];
   if (RULE.test(line)) return [at + 1, el("hr")];
   if (QUOTE.test(line)) {
     const end = endOf(lines, at, (other) => QUOTE.test(other));
@@ -62,7 +64,7 @@ function block(lines, at, write) {
   }
   if (ITEM.test(line)) return list(lines, at, write);
   const end = endOf(lines, at + 1, (other, place) => other.trim() && !beginsBlock(lines, place));
-  return [end, el("p", {}, ...write(lines.slice(at, end).map((other) => other.trim()).join("\n")))];
+  return [end, el("p", AUTO, ...write(lines.slice(at, end).map((other) => other.trim()).join("\n")))];
 }
 
 function endOf(lines, at, goesOn) {
@@ -81,7 +83,7 @@ function isTable(lines, at) {
 
 function table([head, , ...rows], write) {
   const cells = (line, name) =>
-    line.trim().replace(/^\||(?<!\\)\|$/g, "").split(/(?<!\\)\|/).map((cell) => el(name, {}, ...write(cell.trim())));
+    line.trim().replace(/^\||(?<!\\)\|$/g, "").split(/(?<!\\)\|/).map((cell) => el(name, AUTO, ...write(cell.trim())));
   const body = rows.map((line) => el("tr", {}, ...cells(line, "td")));
   const drawn = el("table", {}, el("thead", {}, el("tr", {}, ...cells(head, "th"))), el("tbody", {}, ...body));
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table" }, drawn);
@@ -101,7 +103,7 @@ function list(lines, at, write) {
     const margin = new RegExp(`^\\s{0,${item[0].length}}`);
     const inner = lines.slice(at + 1, end).map((line) => line.replace(margin, ""));
     const [head, ...rest] = blocks([lines[at].slice(item[0].length), ...inner], write);
-    drawn.append(el("li", {}, ...(head.localName === "p" ? head.childNodes : [head]), ...rest));
+    drawn.append(el("li", AUTO, ...(head.localName === "p" ? head.childNodes : [head]), ...rest));
     // Blank lines between two items of one list do not end it.
     at = ITEM.test(nextText(lines, end)) ? endOf(lines, end, (line) => !line.trim()) : end;
   }
