@@ -13,16 +13,26 @@ Run = Callable[[argparse.Namespace], Sequence[Record]]
 
 
 def _imports(arguments: argparse.Namespace) -> Sequence[Record]:
-    from benchmarks.imports import MODULES, measure_imports
+    from benchmarks.imports import MODULES, measure_imports, measure_timeline
 
+    if arguments.timeline:
+        return measure_timeline()
     return measure_imports(arguments.modules or MODULES)
 
 
-def _startup(arguments: argparse.Namespace) -> Sequence[Record]:
+def _startup(_arguments: argparse.Namespace) -> Sequence[Record]:
     from benchmarks.startup import measure_startup
 
-    with _box(arguments.command == "box") as box:
-        return [measure_startup("rag512", box=box)]
+    return [measure_startup("rag512")]
+
+
+def _boxed_startup(_arguments: argparse.Namespace) -> Sequence[Record]:
+    from benchmarks.fresh_clone import fresh_clone, read_build_command
+    from benchmarks.startup import measure_startup
+
+    with _box(True) as box, fresh_clone() as clone:
+        print(f"From a fresh clone after: {read_build_command()}; page cache dropped.", file=sys.stderr)
+        return [measure_startup("rag512", box=box, cwd=clone)]
 
 
 def _load(arguments: argparse.Namespace) -> Sequence[Record]:
@@ -74,9 +84,11 @@ def main() -> int:
         command.set_defaults(run=run)
         return command
 
-    add("imports", _imports, "what each import costs, in a fresh process").add_argument("modules", nargs="*")
+    imports = add("imports", _imports, "what each import costs, in a fresh process")
+    imports.add_argument("modules", nargs="*")
+    imports.add_argument("--timeline", action="store_true", help="one after the other, as the server imports them")
     add("startup", _startup, "from spawn to thirty questions at once, by phase")
-    add("box", _startup, "the same in a real 512 MB / 0.1 CPU cgroup, the free tier")
+    add("box", _boxed_startup, "the same in a 512 MB / 0.1 CPU cgroup, from a fresh clone after the host's build")
     load = add("load", _load, "many clients: latencies, failures, the memory's peak")
     load.add_argument("--clients", type=int, default=30)
     load.add_argument("--chats", type=int, default=2000)

@@ -17,9 +17,11 @@ from flask import Flask
 
 from src.artifacts import Manifest, ModelCard
 from src.config import Config
+from src.errors import ConfigError, IndexMismatch
 from src.memory.c_heap import share_heap
 from src.memory.memory_manager import MemoryManager
 from src.memory.memory_probe import MemoryProbe
+from src.memory.thresholds import LEAST_TORCH_MB
 from src.memory.worker_recycling import get_recycling
 from src.rag.generator import Generator
 from src.rag.openai_client import OpenAIClient
@@ -29,6 +31,7 @@ from src.readiness import Readiness
 from src.retrieval.index import Encoder, Index, open_index
 from src.retrieval.vector_store import VectorSearch, open_vectors, store_format
 from src.web.access import register_access
+from src.web.access_log import register_access_log
 from src.web.error_handlers import register_error_handlers
 from src.web.request_parsing import MAX_BODY_BYTES
 from src.web.routes import register_routes
@@ -89,9 +92,13 @@ def get_manifest(config: Config) -> Manifest:
 def get_embedding_service(config: Config) -> Encoder:
     """Load the embedding model."""
     if config.embedding_backend == "sentence-transformers":
-        from src.embedding.sentence_transformers_encoder import SentenceTransformersEncoder
+        from src.embedding.sentence_transformers_encoder import SentenceTransformersEncoder, full_name
 
-        return SentenceTransformersEncoder(config.embedding_model_name)
+        built, named = get_manifest(config).spec.model_name, full_name(config.embedding_model_name)
+        if built != named:
+            cure = f"Set EMBEDDING_MODEL_NAME={built}, or rebuild the index with the other model."
+            raise IndexMismatch(f"The index was built with {built}, but EMBEDDING_MODEL_NAME is {named}. {cure}")
+        return SentenceTransformersEncoder(named)
     from src.embedding.embedding_service import EmbeddingService
 
     return EmbeddingService.load(config.model_dir)
@@ -191,7 +198,7 @@ def create_app(config: Config | None = None) -> Flask:
         config: read from the environment when None.
 
     Raises:
-        ConfigError: an environment variable cannot be used.
+        ConfigError: an environment variable cannot be used, here or at all.
     """
     config = config or Config.from_env()
     logging.getLogger("src").setLevel(config.log_level)
@@ -199,7 +206,15 @@ def create_app(config: Config | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined]
     services = app.extensions[EXTENSION] = _services(config)
+    limit_mb = services.memory.read().limit_mb
+    if config.embedding_backend == "sentence-transformers" and limit_mb < LEAST_TORCH_MB:
+        message = (
+            f"EMBEDDING_BACKEND=sentence-transformers needs {LEAST_TORCH_MB:.0f} MB, of which {limit_mb:.0f} are here."
+        )
+        raise ConfigError(f"{message} Raise MEMORY_LIMIT_MB with the plan, or use onnx.")
     get_recycling().serve(services)
+    if config.access_log == "on":
+        register_access_log(app)
     register_access(app, config)
     register_error_handlers(app)
     register_routes(app)

@@ -128,6 +128,12 @@ class Config:
     log_level: str = _setting(
         _choice("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "INFO never logs a question or an answer."
     )
+    access_log: Literal["on", "off"] = _setting(
+        _choice("on", "off"), "on", "One line in the log for each request, without questions, keys and addresses."
+    )
+    feedback: Literal["on", "off"] = _setting(
+        _choice("on", "off"), "on", "The page asks whether an answer helped. It is counted and logged, not stored."
+    )
     memory_limit_mb: int = _setting(
         _integer(1, 1_048_576), "512", "The memory of your plan. If the container has a lower limit, that one counts."
     )
@@ -151,7 +157,8 @@ class Config:
     embedding_backend: Literal["onnx", "sentence-transformers"] = _setting(
         _choice("onnx", "sentence-transformers"),
         "onnx",
-        "onnx needs no PyTorch. sentence-transformers is for comparisons and for large builds on a GPU.",
+        "onnx needs no PyTorch. sentence-transformers is for comparisons and for large builds on a GPU; a server needs "
+        "640 MB for it.",
     )
     llm_api_key: str = _setting(
         _KEY,

@@ -12,7 +12,7 @@ from benchmarks.running_server import run_server
 from tests.conftest import ROOT, of_the_sample
 
 README = (ROOT / "README.md").read_text()
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 CURL, *_ = re.findall(r"^curl .*$", README, re.MULTILINE)
 
 

@@ -53,7 +53,7 @@ def test_answer_has_the_shape_of_the_contract(server: Server) -> None:
     }  # fmt: skip
     assert set(body["timings_ms"]) == {"embed", "retrieve", "generate", "total"}
     assert set(body["citations"][0]) == {
-        "marker", "document", "title", "section", "page", "excerpt", "start", "end", "url"
+        "marker", "document", "title", "section", "page", "excerpt", "start", "end", "highlights", "url"
     }  # fmt: skip
     assert set(body["sources"][0]) == {"rank", "chunk_id", "document", "title", "section", "page", "text", "score"}
     assert (body["answered_by"], body["model"], body["retrieval"], body["mode"]) == (

@@ -15,7 +15,7 @@ from threading import Lock
 from src.errors import ServiceUnavailable
 from src.memory.c_heap import trim_heap
 from src.memory.memory_probe import MemoryProbe, MemoryReading
-from src.memory.process_memory import ProcessMemory
+from src.memory.process_memory import OwnMemory, ProcessMemory
 from src.memory.thresholds import (
     ADDRESS_SPACE_MB,
     DEGRADED,
@@ -26,6 +26,7 @@ from src.memory.thresholds import (
     MODES,
     NORMAL,
     PRESSURE_PERCENT,
+    REFUSED_PERCENT,
     Thresholds,
 )
 from src.records import MemoryMode
@@ -33,8 +34,6 @@ from src.records import MemoryMode
 HISTORY_LENGTH = 100
 ALERTS = (("warning", logging.WARNING), ("critical", logging.ERROR), ("emergency", logging.CRITICAL))
 RETRY_AFTER_S = 30
-# After services were unloaded the charge is low; loading them at once would only fill it again.
-REST_AFTER_EXHAUSTION_S = 60.0
 # A trim takes milliseconds. It is worth them when at least this much may be free.
 TRIM_AFTER_GROWTH_MB = 16.0
 
@@ -92,9 +91,9 @@ class MemoryManager:
         self._pressure = Thresholds(PRESSURE_PERCENT, HYSTERESIS_PERCENT)
         self._charged_alert = Thresholds(alert_percent, HYSTERESIS_PERCENT)
         self._vms_alert = Thresholds(alert_vms_mb, HYSTERESIS_MB)
-        self._floor = NORMAL if self.has_room_for_model else DEGRADED
-        self._level = self._floor
-        self._rest_until = 0.0
+        # After services were unloaded the charge is low; loading them again would only fill it again.
+        self._is_spent = False
+        self._level = NORMAL if self.has_room_for_model else DEGRADED
         self._trimmed_mb = 0.0
         self.history: deque[Transition] = deque(maxlen=HISTORY_LENGTH)
         self.steps: deque[StepCost] = deque(maxlen=HISTORY_LENGTH)
@@ -107,8 +106,11 @@ class MemoryManager:
 
     @property
     def has_room_for_model(self) -> bool:
-        """Tell whether the model and the vectors may be loaded; if not, the mode is DEGRADED from the start."""
-        return self._probe.limit_mb >= LEAST_MODEL_MB
+        """Tell whether the model and the vectors may be loaded; if not, the mode is DEGRADED.
+
+        They may not where the limit is too low, nor in a worker that had to unload them: its successor loads them.
+        """
+        return self._probe.limit_mb >= LEAST_MODEL_MB and not self._is_spent
 
     @property
     def mode(self) -> MemoryMode:
@@ -135,11 +137,10 @@ class MemoryManager:
         """Move the mode to what the memory says; every chat does this first.
 
         Raises:
-            ServiceUnavailable: hardly anything is left, even after the services were unloaded.
+            ServiceUnavailable: too little is left for a search by words, even after the services were unloaded.
         """
         reading, own = self._probe.read(), self._probe.own()
-        self._alert("charged", "%", self._charged_alert, reading.percent)
-        self._alert("vms", "MB", self._vms_alert, own.vms_mb)
+        self._check_alerts(reading, own)
         before, after = self._move(reading)
         if after > before:
             self._relieve(reading, after)
@@ -148,9 +149,15 @@ class MemoryManager:
                 _, after = self._move(reading)
         elif after > NORMAL and own.anonymous_mb - self._trimmed_mb > TRIM_AFTER_GROWTH_MB:
             self.trim()
-        if after == EXHAUSTED:
+        if reading.percent >= REFUSED_PERCENT:
             self._refuse(reading)
         return MODES[after]
+
+    def check_alerts(self) -> MemoryReading:
+        """Write the alerts that are due, without acting; the reading that they rest on."""
+        reading = self._probe.read()
+        self._check_alerts(reading, self._probe.own())
+        return reading
 
     def trim(self) -> float:
         """Collect garbage and return free heap pages to the system; the MB of RSS that this gave back."""
@@ -180,16 +187,15 @@ class MemoryManager:
                 cost.given_back_mb,
                 seconds,
             )
+            self.check_alerts()
 
     def _move(self, reading: MemoryReading) -> tuple[int, int]:
         """Decide the level, and with it the mode; the level before and the level after."""
         with self._lock:
             self._pressure.move(reading.percent)
-            now = time.monotonic()
-            if self._pressure.level == EXHAUSTED:
-                self._rest_until = now + REST_AFTER_EXHAUSTION_S
-            rest = DEGRADED if now < self._rest_until else NORMAL
-            before, self._level = self._level, max(self._pressure.level, rest, self._floor)
+            self._is_spent = self._is_spent or self._pressure.level == EXHAUSTED
+            floor = NORMAL if self.has_room_for_model else DEGRADED
+            before, self._level = self._level, max(self._pressure.level, floor)
             was, mode = MODES[before], MODES[self._level]
             if mode is not was:
                 self.history.append(Transition(time.time(), was, mode, reading.percent))
@@ -217,6 +223,10 @@ class MemoryManager:
             "Ask again later; if it stays so, raise MEMORY_LIMIT_MB or serve fewer documents."
         )
         raise ServiceUnavailable(message, retry_after_s=RETRY_AFTER_S, code="memory_exhausted")
+
+    def _check_alerts(self, reading: MemoryReading, own: OwnMemory) -> None:
+        self._alert("charged", "%", self._charged_alert, reading.percent)
+        self._alert("vms", "MB", self._vms_alert, own.vms_mb)
 
     def _alert(self, measure: str, unit: str, thresholds: Thresholds, value: float) -> None:
         """Log the highest threshold that is newly passed, and count each."""

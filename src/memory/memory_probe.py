@@ -36,6 +36,11 @@ class MemoryReading:
         """Return the charge as a share of the limit, 0 to 100 and beyond."""
         return 100 * self.charged_mb / self.limit_mb
 
+    @property
+    def available_mb(self) -> float:
+        """Return what is left up to the limit, in MB; 0 beyond it."""
+        return max(0.0, self.limit_mb - self.charged_mb)
+
 
 class MemoryProbe:
     """Reads the charge, cheaply enough for every chat.
@@ -83,10 +88,10 @@ class MemoryProbe:
 
     def describe(self) -> str:
         """Put this process and the charge, read anew, into the words of a log line."""
-        reading = self.read(is_fresh=True)
+        reading, own = self.read(is_fresh=True), self.own()
         return (
-            f"RSS={self.own().rss_mb:.1f} MB, charged={reading.charged_mb:.1f} MB of {reading.limit_mb:.0f} MB "
-            f"({reading.percent:.1f}%)"
+            f"RSS={own.rss_mb:.1f} MB, VMS={own.vms_mb:.0f} MB, charged={reading.charged_mb:.1f} MB of "
+            f"{reading.limit_mb:.0f} MB ({reading.percent:.1f}%), available={reading.available_mb:.1f} MB"
         )
 
     def _find_cgroup(self) -> Cgroup | None:

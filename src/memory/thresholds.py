@@ -11,12 +11,17 @@ from src.records import MemoryMode
 CAUTIOUS_PERCENT = 78.0
 DEGRADED_PERCENT = 88.0
 EXHAUSTED_PERCENT = 95.0
+# A search by words takes 1 to 2 MB. At 512 MB this leaves 10; without the services nothing but other programs is there.
+REFUSED_PERCENT = 98.0
 PRESSURE_PERCENT = (CAUTIOUS_PERCENT, DEGRADED_PERCENT, EXHAUSTED_PERCENT)
 HYSTERESIS_PERCENT = 5.0
 # Below this limit the model and the vectors are not loaded. Measured with library files that nobody else on the machine
 # has in memory: at 144 MB the default index serves in CAUTIOUS; at 112 MB the load itself takes 7 s and leads to
 # DEGRADED; at 96 MB chats get no answer within 15 s, because the kernel reads the libraries again and again.
 LEAST_MODEL_MB = 144.0
+# With sentence-transformers in place of onnxruntime: the plain way of `python -m benchmarks plain` holds 563 MB after
+# the first answer, and 580 with 30 at once.
+LEAST_TORCH_MB = 640.0
 # Address space costs nothing by itself. A worker has 0.9 GB of it, mostly for the stacks of its threads; growth tells.
 ADDRESS_SPACE_MB = (2048.0, 3072.0, 4096.0)
 HYSTERESIS_MB = 100.0

@@ -27,6 +27,8 @@ WARM_UP_LIMIT_S = 120.0
 WARM_UP_NICENESS = 10
 # By then the parts that are loaded when first needed are there; growth counts from here.
 BASELINE_CHATS = 5
+# After the 1st, the 10th and each of so many chats, the log tells the memory.
+LOGGED_CHATS = 50
 GROWTH_SHARE_OF_LIMIT = 1 / 8
 # Between two asks, doubled each time: a successor that fails must not be tried in a loop.
 FIRST_RETRY_S = 10.0
@@ -131,11 +133,16 @@ class WorkerRecycling:
                 if response is not None and (response.status_code or 500) < 400:
                     self._chats += 1
                     worker.nr += 1
-                    if self._chats == BASELINE_CHATS:
-                        self._baseline_mb = self._probe.own().anonymous_mb
+                    self._note_chat()
         reason = self._find_reason()
         if reason is not None and worker.alive:
             self._replace(reason)
+
+    def _note_chat(self) -> None:
+        if self._chats == BASELINE_CHATS:
+            self._baseline_mb = self._probe.own().anonymous_mb
+        if self._chats in (1, 10) or self._chats % LOGGED_CHATS == 0:
+            logger.info("Memory [chat %d]: %s", self._chats, self._probe.describe())
 
     def worker_exit(self, _server: Any, worker: Any) -> None:
         """Log the end, and keep a successor that failed to boot from halting the server."""

@@ -5,7 +5,6 @@ A route asks for `API_KEY` and is counted by `RATE_LIMIT`. A view that is differ
 """
 
 import hmac
-import re
 import uuid
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
@@ -17,10 +16,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from src.config import Config
 from src.errors import RequestError
+from src.web.request_parsing import PLAIN_ID
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-_PLAIN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -65,7 +64,7 @@ def register_access(app: Flask, config: Config) -> None:
     @app.before_request
     def check() -> None:
         given = request.headers.get("X-Request-ID", "")
-        g.request_id = given if _PLAIN_ID.fullmatch(given) else uuid.uuid4().hex
+        g.request_id = given if PLAIN_ID.fullmatch(given) else uuid.uuid4().hex
         if request.method == "OPTIONS" or request.endpoint is None:
             return
         access = access_of(app.view_functions[request.endpoint])

@@ -8,6 +8,7 @@ from flask import Response, g, jsonify
 
 from src.errors import ServiceUnavailable
 from src.records import Answer, AnswerEvent, Done, MemoryMode
+from src.web.access_log import notes_of_request
 from src.web.event_stream import stream_response
 from src.web.request_parsing import ChatRequest
 from src.web.services import Services, get_services
@@ -72,7 +73,9 @@ def answer_chat(chat: ChatRequest, to_body: ToBody, to_frames: ToFrames) -> Resp
 
 
 def _counted(events: Iterator[AnswerEvent], services: Services) -> Iterator[AnswerEvent]:
+    notes = notes_of_request()
     for event in events:
         if isinstance(event, Done):
             services.chat_counts[event.answer.answered_by] += 1
+            notes.answered_by, notes.mode = event.answer.answered_by, event.answer.mode
         yield event

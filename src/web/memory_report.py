@@ -29,8 +29,11 @@ def stats_json(services: Services) -> dict[str, Any]:
 
 
 def report_json(services: Services) -> dict[str, Any]:
-    """Give the measures of now, what is loaded, and how many objects Python's collector tracks in this process."""
-    objects = len(gc.get_objects())
+    """Give the measures of now, what is loaded, and how many objects Python's collector tracks in this process.
+
+    What the master froze before its fork is hidden from `gc.get_objects`, and counted besides.
+    """
+    objects = len(gc.get_objects()) + gc.get_freeze_count()
     return {
         **stats_json(services),
         "phase": services.readiness.phase,

@@ -48,6 +48,10 @@ class _Collector:
         for answered_by, number in sorted(self._services.chat_counts.items()):
             chats.add_metric([answered_by], number)
         yield chats
+        feedback = CounterMetricFamily("rag_feedback", "Feedback on answers", labels=["verdict"])
+        for verdict, number in sorted(self._services.feedback_counts.items()):
+            feedback.add_metric([verdict], number)
+        yield feedback
         yield from self._caches()
 
     def _caches(self) -> Iterator[Any]:

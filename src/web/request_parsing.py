@@ -22,6 +22,8 @@ MAX_LIMIT = 50
 MAX_OFFSET = 10_000
 MAX_FILTER_DOCUMENTS = 100
 
+# A request's id: short and plain, so that it is fit for a header and a log line.
+PLAIN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x9f\ud800-\udfff]")
 
 
@@ -79,6 +81,18 @@ def parse_search_arguments(arguments: Mapping[str, str]) -> SearchRequest:
     """Read the query string of `GET /search`."""
     limit, offset = parse_page(arguments, default_limit=10)
     return SearchRequest(parse_text(arguments, "q", MAX_ARGUMENT_CHARS), limit, offset, Filters())
+
+
+def parse_feedback(request: Request) -> tuple[str, bool]:
+    """Read the body of `POST /feedback`: the id of the request that was answered, and whether that helped."""
+    body = parse_json_object(request)
+    _refuse_unknown(body, {"request_id", "helpful"})
+    request_id, is_helpful = body.get("request_id"), body.get("helpful")
+    if not isinstance(request_id, str) or not PLAIN_ID.fullmatch(request_id):
+        raise RequestError("request_id is required: the one of the answer, up to 64 letters, digits, '.', '_' and '-'.")
+    if not isinstance(is_helpful, bool):
+        raise RequestError("helpful is required and must be true or false.")
+    return request_id, is_helpful
 
 
 def parse_page(arguments: Mapping[str, str], *, default_limit: int) -> tuple[int, int]:

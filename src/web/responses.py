@@ -39,6 +39,7 @@ def citation_json(citation: Citation) -> dict[str, Any]:
         "excerpt": citation.excerpt,
         "start": citation.start,
         "end": citation.end,
+        "highlights": [list(span) for span in citation.highlights],
         "url": f"/documents/{quote(citation.document)}?start={citation.start}&end={citation.end}",
     }
 

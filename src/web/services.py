@@ -39,6 +39,7 @@ class Services:
         slots: one for each chat or search that may run at once.
         cache_stats: of the caches that exist now; asking loads nothing.
         chat_counts: answers of this process, by `answered_by`.
+        feedback_counts: feedback that this process got: helpful, not_helpful.
     """
 
     config: Config
@@ -52,6 +53,7 @@ class Services:
     cache_stats: Callable[[], dict[str, CacheStats]]
     drop_caches: Callable[[], None]
     chat_counts: Counter[str] = field(default_factory=Counter)
+    feedback_counts: Counter[str] = field(default_factory=Counter)
 
     def loaded(self) -> dict[str, bool]:
         """Tell by name which services are in memory."""

@@ -3,12 +3,15 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks.cgroup_box import Box, BoxUnavailable
+from benchmarks.fresh_clone import fresh_clone, read_build_command
 from benchmarks.load import measure_load
+from benchmarks.running_server import run_server
 from benchmarks.soak import measure_soak
 from tests.conftest import ROOT, corpus_places
 
@@ -38,6 +41,32 @@ def test_imports_tells_what_each_module_costs() -> None:
     assert flask["modules"] > 50 > colour["modules"]
     assert flask["cpu_s"] > colour["cpu_s"]
     assert missing["anonymous_mb"] is None
+
+
+def test_timeline_sums_up_what_the_server_imports() -> None:
+    """In one process, one after the other: each phase in its turn, and the sums only grow."""
+    records = run("imports", "--timeline")
+    phases = [record["phase"] for record in records]
+    assert phases == sorted(phases, key=phases.index)
+    sums = [record["sum_cpu_s"] for record in records]
+    assert sums == sorted(sums)
+    assert sums[-1] == pytest.approx(sum(record["cpu_s"] for record in records))
+
+
+def test_boxed_start_is_from_what_the_host_builds() -> None:
+    """The clone is compiled by the command of render.yaml, and serving writes nothing into it."""
+    assert "compileall" in read_build_command()
+    with fresh_clone() as clone:
+        compiled = {path.stem.partition(".")[0] for path in clone.rglob("src/**/*.pyc")}
+        assert {path.stem for path in clone.rglob("src/**/*.py")} <= compiled
+
+        def written() -> set[tuple[Path, int]]:
+            return {(path, path.stat().st_mtime_ns) for path in clone.rglob("*") if ".git/" not in str(path)}
+
+        before = written()
+        with run_server(cwd=clone) as server:
+            server.ask("Whom do I ask?")
+        assert written() == before
 
 
 def test_startup_tells_each_phase() -> None:

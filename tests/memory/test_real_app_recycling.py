@@ -1,5 +1,6 @@
 """The real app is replaced under load as the toy is."""
 
+import re
 import urllib.request
 from pathlib import Path
 
@@ -53,3 +54,18 @@ def test_limit_too_low_for_the_model_serves_words_only(tmp_path: Path) -> None:
         assert not loaded["embedding_service"]
         assert not loaded["vector_store"]
         assert "Only 96 MB of memory" in server.log
+
+
+def test_log_tells_the_memory_at_the_first_chat_the_tenth_and_each_fiftieth(tmp_path: Path) -> None:
+    """Four measures stand in every line, so that growth can be read from the log alone."""
+    with GunicornServer.run(tmp_path, app="app:app", MAX_REQUESTS="0") as server:
+        for _ in range(51):
+            server.chat()
+        wait_until(lambda: "Memory [chat 50]" in server.log, "the line of the 50th chat")
+        assert re.findall(r"Memory \[chat (\d+)\]", server.log) == ["1", "10", "50"]
+        measures = r"RSS=[\d.]+ MB, VMS=\d+ MB, charged=[\d.]+ MB of 512 MB \([\d.]+%\), available=[\d.]+ MB"
+        lines = [line for line in server.log.splitlines() if "Memory [" in line]
+        assert len(lines) >= 6
+        assert all(re.search(measures, line) for line in lines), lines
+        # The master froze what it had imported; the worker's own objects are a small part.
+        assert server.get("/memory/report")["python_objects"] > 20_000

@@ -47,7 +47,7 @@ def test_question_asked_during_a_cold_start_is_sent_when_ready(page: Page, tmp_p
         sent: list[str] = []
         page.on("request", lambda request: sent.append(request.url))
         ask(page, QUESTION)
-        expect(page.locator("#status")).to_contain_text("Your question is sent as soon as it is ready")
+        expect(last_exchange(page).locator(".state")).to_contain_text("Your question is sent as soon as it is ready")
         assert not any(url.endswith("/chat") for url in sent)
         gate.touch()
         expect(last_exchange(page).locator(".marker").first).to_be_visible()
@@ -61,7 +61,7 @@ def test_llm_down_gives_quoted_sentences_and_says_so(page: Page, tmp_path: Path,
         open_chat(page, server)
         ask(page, QUESTION)
         expect(last_exchange(page).locator(".marker").first).to_be_visible()
-        expect(last_exchange(page).locator(".remark")).to_contain_text("The language model could not be reached")
+        expect(last_exchange(page).locator(".note")).to_contain_text("The language model could not be reached")
 
 
 def test_full_server_is_waited_out_in_sight(page: Page, watch: Watch, tmp_path: Path, llm: LLMServer) -> None:
@@ -146,10 +146,12 @@ def test_key_is_asked_for_once_and_kept_for_the_tab(page: Page, watch: Watch, tm
     with serve(tmp_path / "log", API_KEY="open-sesame", MAX_REQUESTS="0") as server:
         open_chat(page, server)
         ask(page, QUESTION)
-        for key in ("wrong", "open-sesame"):
+        for key, is_wrong in (("wrong", False), ("open-sesame", True)):
             expect(page.get_by_label("This service asks for a key")).to_be_focused()
+            expect(page.get_by_text("This key does not fit.")).to_be_visible(visible=is_wrong)
             page.keyboard.type(key)
             page.keyboard.press("Enter")
+        expect(page.locator("#suggestions li")).not_to_have_count(0)
         page.locator(".marker").first.click()
         expect(page.locator("#source-panel mark")).to_be_visible()
         page.goto(server.url + "/documents")

@@ -5,13 +5,10 @@ from flask.typing import ResponseReturnValue
 
 from src.errors import ArtifactError
 from src.memory.thresholds import CAUTIOUS_PERCENT, DEGRADED_PERCENT
-from src.records import Chunk
-from src.retrieval.text_store import TextStore
 from src.web.access import public
 from src.web.pages import STATIC_DIR, asset_url, get_assets_version, page_response, send_asset
 from src.web.services import get_services
-
-SUGGESTIONS = 4
+from src.web.suggestions import suggest_questions
 
 page_routes = Blueprint("pages", __name__)
 page_routes.add_app_template_global(asset_url, "asset")
@@ -27,15 +24,17 @@ def name_the_app() -> dict[str, str]:
 @public
 def chat_page() -> ResponseReturnValue:
     """Serve the page and start the load in the background, so that the first question finds it done."""
-    get_services().readiness.start()
-    return page_response("chat.html")
+    services = get_services()
+    services.readiness.start()
+    return page_response("chat.html", feedback=services.config.feedback)
 
 
 @page_routes.get("/suggestions")
 def suggestions() -> ResponseReturnValue:
     """Give questions to start with; none where there is no index."""
+    services = get_services()
     try:
-        questions = suggest_questions(get_services().get_index().texts)
+        questions = suggest_questions(services.get_index().texts, services.config.index_dir)
     except ArtifactError:
         questions = []
     return jsonify(suggestions=questions)
@@ -54,20 +53,3 @@ def memory_page() -> ResponseReturnValue:
 def asset(version: str, name: str) -> Response:
     """Serve a script, a style or the icon."""
     return send_asset(STATIC_DIR, name, is_current=version == get_assets_version())
-
-
-def suggest_questions(store: TextStore, count: int = SUGGESTIONS) -> list[str]:
-    """Ask about the section in the middle of each of some documents, spread over the index; none is read whole."""
-    _, total = store.list_documents(1, 0)
-    questions = []
-    for place in range(min(count, total)):
-        (entry, *_), _ = store.list_documents(1, place * total // min(count, total))
-        questions += [_question(chunk) for chunk in store.get_chunks([f"{entry.path}#{entry.chunks // 2}"])]
-    return questions
-
-
-def _question(chunk: Chunk) -> str:
-    heading = chunk.section.split(" > ")[-1]
-    if heading.endswith("?"):
-        return heading
-    return f"What does “{chunk.title}” say about “{heading}”?" if heading else f"What is “{chunk.title}” about?"

@@ -19,7 +19,7 @@ status_routes = Blueprint("status", __name__)
 def health() -> ResponseReturnValue:
     """Say that the process lives, and how much memory it is charged."""
     memory = get_services().memory
-    reading = memory.read()
+    reading = memory.check_alerts()
     return jsonify(
         status="healthy" if memory.mode is MemoryMode.NORMAL else "degraded",
         memory_mb=round(reading.charged_mb, 1),

@@ -1,74 +1,30 @@
 // Shows an answer: its text with markers that open sources, what kind of answer it is, and where it comes from.
 
 import { el } from "./dom.js";
+import { highlightsOf, markSentence } from "./highlight.js";
+import { drawMarkdown } from "./markdown.js";
 
-const INLINE =
-  /\[(\d{1,3})\]|`([^`\n]+)`|\*\*([^*\n]+)\*\*|\[([^\]\n]+)\]\((https?:\/\/[^\s)]+)\)|(https?:\/\/[^\s<>"')\]]*[^\s<>"')\].,;:!?])/g;
+const MOST_OFFERED = 3;
+const MOST_FOLLOW_UPS = 2;
+const LONGEST_FOLLOW_UP = 80;
 
-// citations: null while the answer streams, when markers are not yet known to be true.
-export function showText(target, text, citations, open) {
-  const known = new Map((citations ?? []).map((citation) => [citation.marker, citation]));
-  target.replaceChildren(...blocks(text, (line) => inline(line, known, open)));
+// While an answer streams, its markers are not yet known to be true; they stay text.
+export function showText(target, text) {
+  target.replaceChildren(...drawMarkdown(text, (number) => `[${number}]`));
 }
 
-function blocks(text, write) {
-  const found = [];
-  let list = null;
-  let paragraph = null;
-  let code = null;
-  for (const line of text.split("\n")) {
-    if (line.trimStart().startsWith("```")) {
-      code = code ? null : found[found.push(el("pre", { tabindex: "0" })) - 1];
-      list = paragraph = null;
-    } else if (code) {
-      code.append(line + "\n");
-    } else if (!line.trim()) {
-      list = paragraph = null;
-    } else {
-      const item = /^\s*(?:([-*•])|(\d{1,3})[.)])\s+(.*)$/.exec(line);
-      const heading = /^#{1,6}\s+(.*)$/.exec(line);
-      if (item) {
-        const name = item[1] ? "ul" : "ol";
-        if (list?.localName !== name) found.push((list = el(name, { start: item[2] })));
-        list.append(el("li", { dir: "auto" }, ...write(item[3])));
-        paragraph = null;
-      } else if (heading) {
-        found.push(el("p", { dir: "auto" }, el("strong", {}, ...write(heading[1]))));
-        list = paragraph = null;
-      } else {
-        if (paragraph) paragraph.append("\n");
-        else found.push((paragraph = el("p", { dir: "auto" })));
-        paragraph.append(...write(line));
-        list = null;
-      }
-    }
-  }
-  return found;
-}
-
-function inline(line, known, open) {
-  const nodes = [];
-  let at = 0;
-  for (const match of line.matchAll(INLINE)) {
-    nodes.push(line.slice(at, match.index));
-    at = match.index + match[0].length;
-    const [whole, marker, code, bold, label, target, bare] = match;
-    if (marker) nodes.push(known.has(+marker) ? markerButton(known.get(+marker), open) : whole);
-    else if (code) nodes.push(el("code", {}, code));
-    else if (bold) nodes.push(el("strong", {}, ...inline(bold, known, open)));
-    else nodes.push(link(target ?? bare, label ?? bare));
-  }
-  nodes.push(line.slice(at));
-  return nodes;
-}
-
-function link(href, label) {
-  return el("a", { href, rel: "noopener noreferrer nofollow", target: "_blank" }, label);
+export function showAnswer(target, body, open) {
+  const known = new Map(body.citations.map((citation) => [citation.marker, citation]));
+  const draw = (number) => (known.has(number) ? markerButton(known.get(number), open) : `[${number}]`);
+  target.replaceChildren(...drawMarkdown(body.answer, draw));
+  if (body.answered_by !== "extractive") return;
+  for (const sentence of body.citations.flatMap(highlightsOf)) markSentence(target, sentence);
 }
 
 function markerButton(citation, open) {
   const name = `Source ${citation.marker}: ${placeOf(citation)}`;
-  const button = el("button", { type: "button", class: "marker", "aria-label": name, title: placeOf(citation) }, `${citation.marker}`);
+  const button = el("button", { type: "button", class: "marker", "aria-label": name }, `${citation.marker}`);
+  button.dataset.peek = `${placeOf(citation)}\n${firstWords(citation.excerpt, 400)}`;
   button.addEventListener("click", () => open(citation, citation.url, button));
   return button;
 }
@@ -80,23 +36,21 @@ export function placeOf({ title, section, page }) {
 // What a person should know about how the answer came about: [short mark, explanation].
 export function remarks(body) {
   const found = [];
-  const isShort = body.mode === "DEGRADED";
+  const { model, mode, notice, sources } = body;
   if (body.answered_by === "none") {
     // A greeting has neither an answer nor sources, and needs no remark.
-    if (body.sources.length) found.push(["No answer found", "Nothing was made up. The passages that come nearest are listed below."]);
+    if (sources.length) found.push(["No answer found", "Nothing was made up."]);
   } else if (body.answered_by === "extractive") {
-    const words = "These sentences stand in the documents word for word; no language model wrote or joined them.";
-    found.push(["Quoted", (!isShort && body.notice) || words]);
+    found.push(["Quoted", "This stands in the documents; no language model wrote it."]);
   } else {
-    found.push(["Written by AI", `${body.model ?? "A language model"} wrote this from the passages below. Check what matters.`]);
+    found.push(["Written by AI", `${model ?? "A language model"} wrote this from the passages below. Check what matters.`]);
   }
-  if (isShort && body.sources.length) {
-    const words = body.notice ?? "The server is short of memory, so it looked for your words, not their meaning.";
+  if (mode === "DEGRADED" && sources.length && !notice) {
+    const words = "The server is short of memory, so it looked for your words, not their meaning.";
     found.push(["Word search only", `${words} It may have missed passages that say it in other words.`]);
-  } else if (body.mode === "CAUTIOUS" && body.sources.length) {
+  } else if (mode === "CAUTIOUS" && sources.length) {
     found.push(["Fewer passages", "The server's memory is getting short, so it read fewer passages than usual."]);
   }
-  if (body.notice && !isShort && body.answered_by !== "extractive") found.push(["Note", body.notice]);
   return found;
 }
 
@@ -104,27 +58,64 @@ export function showRemarks(target, body) {
   target.replaceChildren(...remarks(body).map(([mark, words]) => el("p", { class: "remark" }, el("span", { class: "badge" }, mark), ` ${words}`)));
 }
 
+// What else there is to read: what an LLM was given, or the passages that no quotation took.
 export function sourcesList(body, open) {
-  if (!body.sources.length) return null;
-  const details = el("details", { class: "sources" });
-  const cited = body.citations.map((citation) => sourceItem(citation, citation.url, `${citation.marker}`, citation.excerpt, open));
-  const read = body.sources.map((source) => {
-    const path = source.document.split("/").map(encodeURIComponent).join("/");
-    const passage = source.chunk_id.slice(source.chunk_id.lastIndexOf("#") + 1);
-    return sourceItem(source, `/documents/${path}?passage=${passage}`, null, source.text, open);
+  if (body.answered_by === "llm") return allSources(body, open);
+  const others = uncited(body).slice(0, MOST_OFFERED);
+  if (!others.length) return null;
+  const items = others.map((source) => {
+    const link = el("a", { href: urlOf(source), class: "source" }, placeOf(source));
+    link.addEventListener("click", (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      open(source, urlOf(source), link);
+    });
+    return el("li", { class: "line" }, link, ` ${firstWords(source.text, 160)}`);
   });
-  const words = cited.length ? `${cited.length} cited, ${read.length} read` : `${read.length} nearest`;
-  details.append(el("summary", {}, `Passages: ${words}`));
+  const heading = body.citations.length ? "More passages" : "Nearest passages";
+  return el("section", { class: "sources", "aria-label": heading }, el("h3", {}, heading), el("ul", {}, ...items));
+}
+
+function uncited({ sources, citations }) {
+  const holds = (source) => (citation) =>
+    citation.document === source.document && (source.text.includes(citation.excerpt) || citation.excerpt.includes(source.text));
+  return sources.filter((source) => !citations.some(holds(source)));
+}
+
+// Other sections of the cited document that were found for this question: something to ask next.
+export function followUps(body) {
+  const document = body.citations[0]?.document;
+  const asked = new Set(body.citations.map((citation) => citation.section));
+  const near = uncited(body).filter((source) => source.document === document && source.section && !asked.has(source.section));
+  const questions = near.map(({ title, section }) => `${title}: ${section.split(" > ").at(-1)}`);
+  return [...new Set(questions)].filter((question) => question.length <= LONGEST_FOLLOW_UP).slice(0, MOST_FOLLOW_UPS);
+}
+
+function allSources(body, open) {
+  if (!body.sources.length) return null;
+  const cited = body.citations.map((citation) => sourceItem(citation, citation.url, `${citation.marker}`, citation.excerpt, open));
+  const read = body.sources.map((source) => sourceItem(source, urlOf(source), null, source.text, open));
+  const details = el("details", { class: "sources" }, el("summary", {}, `Passages: ${cited.length} cited, ${read.length} read`));
   if (cited.length) details.append(el("h3", {}, "Cited"), el("ul", {}, ...cited));
-  if (read.length) details.append(el("h3", {}, cited.length ? "All that were read" : "Nearest passages"), el("ul", {}, ...read));
+  details.append(el("h3", {}, "All that were read"), el("ul", {}, ...read));
   return details;
 }
 
 function sourceItem(source, url, marker, text, open) {
   const button = el("button", { type: "button", class: "source" }, marker ? el("span", { class: "number" }, marker) : null, placeOf(source));
   button.addEventListener("click", () => open(source, url, button));
-  const start = text.replace(/^(#{1,6} .*\n+)+/, "").slice(0, 200).trimEnd();
-  return el("li", {}, button, el("p", {}, text.trimEnd().endsWith(start) ? start : `${start} …`));
+  return el("li", {}, button, el("p", {}, firstWords(text, 200)));
+}
+
+function urlOf({ document, chunk_id }) {
+  const path = document.split("/").map(encodeURIComponent).join("/");
+  return `/documents/${path}?passage=${chunk_id.slice(chunk_id.lastIndexOf("#") + 1)}`;
+}
+
+// The beginning of a passage without its heading lines, in one line.
+function firstWords(text, limit) {
+  const words = text.replace(/^(#{1,6} .*\n+)+/, "").replace(/\s+/g, " ").trim();
+  return words.length > limit ? `${words.slice(0, limit).trimEnd()} …` : words;
 }
 
 export function asPlainText(body) {

@@ -44,6 +44,10 @@ export async function getJson(path, options) {
   return (await request(path, options)).json();
 }
 
+export function postJson(path, body) {
+  return request(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+}
+
 // Yields ["sources" | "token" | "done", data] and ends after "done"; anything else ends in a Problem.
 export async function* askStreaming(message, history, signal) {
   const response = await request("/chat", {

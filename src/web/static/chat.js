@@ -1,77 +1,31 @@
 // The conversation: sends questions, shows what comes back, waits out what can be waited out.
 
-import { asPlainText, showRemarks, showText, sourcesList } from "./answer.js";
-import { askStreaming, getJson, keepKey, Problem } from "./api.js";
-import { clean, historyOf, loadExchanges, saveExchanges } from "./conversation.js";
-import { byId, copyText, el } from "./dom.js";
-import { openSource } from "./source_panel.js";
+import { askStreaming, getJson, Problem } from "./api.js";
+import { asMarkdown, clean, historyOf, loadExchanges, saveExchanges } from "./conversation.js";
+import { byId, el, saveText } from "./dom.js";
+import { ExchangeView } from "./exchange_view.js";
+import { askForKey, onKey, showKeyForm } from "./key_form.js";
+import { hide as hidePeek } from "./peek.js";
+import { closeSource } from "./source_panel.js";
 import { Readiness } from "./readiness.js";
 
 const MAX_WAITS = 10;
 const input = byId("message");
-const say = (words) => (byId("status").textContent = words);
+const handlers = { ask: (question) => running || send(question), again: askAgain };
 
 let exchanges = loadExchanges();
 let running = null;
 const readiness = new Readiness((words, phase) => {
   byId("status").dataset.phase = phase;
-  say(running && phase === "loading" ? `${words} Your question is sent as soon as it is ready.` : words);
+  byId("status").textContent = words;
+  if (running && phase === "loading") running.view.say(`${words} Your question is sent as soon as it is ready.`);
 });
 
-class ExchangeView {
-  constructor(question) {
-    this.question = question;
-    this.text = el("div", { class: "text" });
-    this.remarks = el("div", { class: "remarks" });
-    this.more = el("div", { class: "more" });
-    this.root = el("article", { class: "exchange" }, el("h2", { class: "question" }, question), this.text, this.remarks, this.more);
-    byId("conversation").append(this.root);
-  }
-
-  stream(answer) {
-    // At most one redraw a frame, however fast the tokens come.
-    this.answer = answer;
-    this.frame ??= requestAnimationFrame(() => {
-      this.frame = null;
-      showText(this.text, this.answer, null);
-    });
-  }
-
-  finish(body) {
-    this.clear();
-    this.body = body;
-    showText(this.text, body.answer, body.citations, openSource);
-    showRemarks(this.remarks, body);
-    const copy = el("button", { type: "button", class: "quiet" }, "Copy");
-    copy.addEventListener("click", async () => {
-      await copyText(asPlainText(body));
-      copy.textContent = "Copied";
-      setTimeout(() => (copy.textContent = "Copy"), 2000);
-    });
-    this.more.replaceChildren(sourcesList(body, openSource) ?? "", el("div", { class: "actions" }, copy, this.againButton("Ask again")));
-  }
-
-  tell(mark, words, ...buttons) {
-    this.remarks.replaceChildren(el("p", { class: "remark trouble" }, el("span", { class: "badge" }, mark), " ", ...[words].flat()));
-    this.more.replaceChildren(el("div", { class: "actions" }, ...buttons));
-  }
-
-  againButton(label) {
-    return el("button", { type: "button", class: "quiet again", onclick: () => askAgain(this) }, label);
-  }
-
-  clear() {
-    cancelAnimationFrame(this.frame);
-    this.frame = null;
-    this.text.replaceChildren();
-    this.remarks.replaceChildren();
-    this.more.replaceChildren();
-  }
-}
-
 async function send(question) {
-  const view = new ExchangeView(question);
-  const { signal } = (running = new AbortController());
+  const view = new ExchangeView(question, handlers);
+  const stopper = new AbortController();
+  const { signal } = stopper;
+  running = { view, stopper };
   showRunning(true);
   view.root.scrollIntoView({ block: "start" });
   try {
@@ -79,12 +33,10 @@ async function send(question) {
     view.finish(body);
     exchanges.push({ question, body });
     saveExchanges(exchanges);
-    say("");
     view.root.scrollIntoView({ block: "start" });
   } catch (problem) {
     if (problem.name === "AbortError") view.tell("Stopped", "You stopped this answer.", view.againButton("Ask again"));
     else view.tell(problem.kind === "lost" ? "Connection lost" : "Not answered", problem.message, view.againButton("Try again"));
-    say("");
     if (!(problem instanceof Problem) && problem.name !== "AbortError") throw problem;
   } finally {
     running = null;
@@ -99,7 +51,7 @@ async function persist(view, signal) {
       await readiness.settled(signal);
       return await readAnswer(view, signal);
     } catch (problem) {
-      if (problem.kind === "key") await askForKey(signal);
+      if (problem.kind === "key") await waitForKey(view, signal);
       else if (problem.kind === "busy" && waits++ < MAX_WAITS) await waitOut(view, problem, signal);
       else throw problem;
       view.clear();
@@ -109,9 +61,9 @@ async function persist(view, signal) {
 
 async function readAnswer(view, signal) {
   let answer = "";
-  say("Looking it up …");
+  view.say("Looking it up …");
   for await (const [name, data] of askStreaming(view.question, historyOf(exchanges), signal)) {
-    if (name === "sources") say("Reading the passages …");
+    if (name === "sources") view.say("Reading the passages …");
     if (name === "token") view.stream((answer += data.text));
     if (name === "done") return data;
   }
@@ -122,7 +74,7 @@ async function waitOut(view, problem, signal) {
   if (problem.code === "warming_up") readiness.watch();
   const end = Date.now() + problem.waitS * 1000;
   const left = el("span", { "aria-hidden": "true", class: "countdown" });
-  say(`The service is busy. Asking again by itself in ${problem.waitS} seconds.`);
+  byId("status").textContent = `The service is busy. Asking again by itself in ${problem.waitS} seconds.`;
   await new Promise((resolve, reject) => {
     const stop = (then) => () => (clearInterval(timer), then());
     const now = el("button", { type: "button", class: "quiet", onclick: () => stop(resolve)() }, "Ask now");
@@ -138,26 +90,10 @@ async function waitOut(view, problem, signal) {
   });
 }
 
-function askForKey(signal) {
-  const form = byId("key-form");
-  form.hidden = false;
-  byId("key").focus();
-  say("A key is needed.");
-  return new Promise((resolve, reject) => {
-    const end = (then) => {
-      form.hidden = true;
-      form.onsubmit = null;
-      byId("key").value = "";
-      then();
-    };
-    form.onsubmit = (event) => {
-      event.preventDefault();
-      keepKey(byId("key").value.trim());
-      end(resolve);
-      input.focus();
-    };
-    signal.addEventListener("abort", () => end(() => reject(signal.reason)), { once: true });
-  });
+async function waitForKey(view, signal) {
+  view.tell("A key is needed", "The question is sent when you have given it below.");
+  await askForKey(signal);
+  input.focus();
 }
 
 function askAgain(view) {
@@ -172,7 +108,7 @@ function showRunning(isRunning) {
   // Held back until the answer is whole, so that a screen reader reads it once.
   byId("conversation").setAttribute("aria-busy", isRunning);
   byId("welcome").hidden = byId("conversation").childElementCount > 0;
-  byId("new").hidden = isRunning || byId("conversation").childElementCount === 0;
+  for (const id of ["new", "save"]) byId(id).hidden = isRunning || byId("conversation").childElementCount === 0;
   byId("send").hidden = isRunning;
   byId("stop").hidden = !isRunning;
 }
@@ -180,10 +116,11 @@ function showRunning(isRunning) {
 async function suggest() {
   try {
     const { suggestions } = await getJson("/suggestions");
-    const buttons = suggestions.map((question) => el("button", { type: "button", onclick: () => running || send(question) }, question));
+    const buttons = suggestions.map((question) => el("button", { type: "button", onclick: () => handlers.ask(question) }, question));
     byId("suggestions").replaceChildren(...buttons.map((button) => el("li", {}, button)));
-  } catch {
-    // Suggestions are a courtesy: without them one types.
+  } catch (problem) {
+    // Suggestions are a courtesy: without them one types. But a key that is needed is asked for before the question.
+    if (problem.kind === "key") showKeyForm();
   }
 }
 
@@ -195,7 +132,7 @@ byId("ask").addEventListener("submit", (event) => {
   send(question);
 });
 byId("stop").addEventListener("click", () => {
-  running?.abort();
+  running?.stopper.abort();
   input.focus();
 });
 byId("new").addEventListener("click", () => {
@@ -205,14 +142,30 @@ byId("new").addEventListener("click", () => {
   showRunning(false);
   input.focus();
 });
+byId("save").addEventListener("click", () => saveText("conversation.md", asMarkdown(exchanges)));
 input.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+  if (event.isComposing) return;
+  if (event.key === "Enter" && !event.shiftKey) {
     event.preventDefault();
     byId("ask").requestSubmit();
+  } else if (event.key === "ArrowUp" && !input.value && exchanges.length) {
+    event.preventDefault();
+    input.value = exchanges.at(-1).question;
+  }
+});
+// One layer at a time: the passage at a marker, the source, the answer that is being written.
+document.addEventListener("keydown", (event) => {
+  const isTyping = event.target.matches("input, textarea");
+  if (event.key === "/" && !isTyping && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    event.preventDefault();
+    input.focus();
+  } else if (event.key === "Escape") {
+    if (!hidePeek() && !closeSource()) running?.stopper.abort();
   }
 });
 
-for (const { question, body } of exchanges) new ExchangeView(question).finish(body);
+for (const { question, body } of exchanges) new ExchangeView(question, handlers).finish(body);
 showRunning(false);
 readiness.watch();
+onKey(suggest);
 suggest();

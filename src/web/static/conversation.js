@@ -1,5 +1,7 @@
 // Keeps the conversation in this browser tab, and gives it to the server in the bounds of the API.
 
+import { asPlainText } from "./answer.js";
+
 const STORE = "rag.conversation";
 const MAX_TURNS = 50;
 const MAX_CHARS = 8000;
@@ -41,6 +43,11 @@ export function historyOf(exchanges) {
     turns.unshift(...pair.filter(({ content }) => content.trim()));
   }
   return turns;
+}
+
+// The conversation to keep or to send: questions as headings, answers with their sources.
+export function asMarkdown(exchanges) {
+  return exchanges.map(({ question, body }) => `## ${question}\n\n${asPlainText(body)}\n`).join("\n");
 }
 
 function turn(role, text) {

@@ -26,3 +26,9 @@ export async function copyText(text) {
     area.remove();
   }
 }
+
+export function saveText(name, text) {
+  const href = URL.createObjectURL(new Blob([text], { type: "text/markdown" }));
+  el("a", { href, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 1000);
+}

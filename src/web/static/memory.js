@@ -56,6 +56,10 @@ function noteHandover(now, processes) {
 }
 
 function draw(charged, limit, now) {
+  // As many units as pixels, so that the words keep their size on a phone.
+  const pixels = Math.max(byId("plot").clientWidth, 240);
+  BOX.right = pixels - 12;
+  byId("plot").setAttribute("viewBox", `0 0 ${pixels} 300`);
   const start = Math.min(samples[0].at, now - 60);
   const x = (at) => BOX.left + ((at - start) / (now - start)) * (BOX.right - BOX.left);
   const y = (mb) => BOX.bottom - (Math.min(mb, limit) / limit) * (BOX.bottom - BOX.top);

@@ -3,6 +3,7 @@
 import { request } from "./api.js";
 import { placeOf } from "./answer.js";
 import { byId } from "./dom.js";
+import { highlightsOf, markSentence } from "./highlight.js";
 
 const WIDE = matchMedia("(min-width: 62rem)");
 const dialog = byId("source-panel");
@@ -22,14 +23,14 @@ export async function openSource(source, url, button) {
   byId("source-close").focus();
   try {
     const response = await request(url, { signal, headers: { Accept: "text/html" } });
-    showDocument(await response.text());
+    showDocument(await response.text(), source.highlights ? highlightsOf(source) : []);
   } catch (problem) {
     if (problem.name !== "AbortError") byId("source-text").textContent = `${problem.message} Close this and press the number again.`;
   }
 }
 
 // The document's page is the server's own, with everything in it escaped; only its article is taken.
-function showDocument(html) {
+function showDocument(html, highlights) {
   const page = new DOMParser().parseFromString(html, "text/html");
   const article = page.getElementById("document");
   for (const element of article.querySelectorAll("[id]")) if (element.id !== "marked") element.removeAttribute("id");
@@ -37,20 +38,21 @@ function showDocument(html) {
   byId("source-text").replaceChildren(document.adoptNode(article));
   const mark = byId("marked");
   if (!mark) return;
+  for (const sentence of highlights) markSentence(byId("source-text"), sentence, mark);
   const area = byId("source-text");
   area.scrollTop += mark.getBoundingClientRect().top - area.getBoundingClientRect().top - area.clientHeight / 4;
 }
 
-function close() {
+// Tells whether there was something to close.
+export function closeSource() {
+  const wasOpen = dialog.open;
   loading?.abort();
   dialog.close();
+  return wasOpen;
 }
 
 dialog.addEventListener("close", () => {
   document.body.classList.remove("reading");
   opener?.focus();
 });
-byId("source-close").addEventListener("click", close);
-document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && dialog.open) close();
-});
+byId("source-close").addEventListener("click", closeSource);

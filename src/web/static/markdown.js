@@ -1,0 +1,134 @@
+// Draws the Markdown that documents and language models hold. It makes text nodes and the elements named below, never
+// HTML, so there is nothing to sanitise. A link or an image is its words: a page loads nothing that an answer names.
+
+import { el } from "./dom.js";
+
+const FENCE = /^\s*(`{3,}|~{3,})/;
+const HEADING = /^ {0,3}(#{1,6})\s+(.*?)[\s#]*$/;
+const RULE = /^\s*([-*_])(\s*\1){2,}\s*$/;
+const QUOTE = /^\s{0,3}>\s?/;
+const ITEM = /^(\s*)([-*+•]|\d{1,4}[.)])(\s+)(?=\S)/;
+const TABLE_RULE = /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/;
+// Each block runs in the direction of its own script.
+const AUTO = { dir: "auto" };
+const INLINE = new RegExp(
+  [
+    /\\(?<escaped>[!-/:-@[-`{-~])/,
+    /(?<ticks>`+)(?<code>.+?)(?<!`)\k<ticks>(?!`)/,
+    /\[(?<marker>\d{1,3})\]/,
+    /!?\[(?<label>[^\]]*)\]\((?<target>[^\s()]+)(?:\s+"[^"]*")?\)/,
+    /\*\*(?=\S)(?<bold>.+?)\*\*(?!\*)|(?<!\w)__(?=\S)(?<bold_>.+?)__(?!\w)/,
+    /\*(?=[^\s*])(?<italic>.+?)(?<=\S)\*(?!\*)|(?<!\w)_(?=[^\s_])(?<italic_>.+?)(?<=\S)_(?!\w)/,
+    /~~(?=\S)(?<struck>.+?)~~/,
+  ]
+    .map((part) => part.source)
+    .join("|"),
+  "gs",
+);
+
+// drawMarker(n) gives what stands for [n]: an element, or the text itself.
+export function drawMarkdown(text, drawMarker) {
+  const write = (words) => inline(words, drawMarker);
+  return blocks(text.split("\n"), write);
+}
+
+function blocks(lines, write) {
+  const found = [];
+  for (let at = 0; at < lines.length; ) {
+    const [end, element] = block(lines, at, write);
+    if (element) found.push(element);
+    at = end;
+  }
+  return found;
+}
+
+// Returns the line after the block that begins at `at`, and its element; null for a blank line.
+function block(lines, at, write) {
+  const line = lines[at];
+  const fence = FENCE.exec(line)?.[1];
+  const heading = HEADING.exec(line);
+  if (!line.trim()) return [at + 1, null];
+  if (fence) {
+    const end = endOf(lines, at + 1, (other) => other.trim() !== fence);
+    return [end + 1, el("pre", { tabindex: "0" }, el("code", {}, lines.slice(at + 1, end).join("\n")))];
+  }
+  if (heading) return [at + 1, el(heading[1].length < 3 ? "h3" : "h4", AUTO, ...write(heading[2]))];
+  if (RULE.test(line)) return [at + 1, el("hr")];
+  if (QUOTE.test(line)) {
+    const end = endOf(lines, at, (other) => QUOTE.test(other));
+    return [end, el("blockquote", {}, ...blocks(lines.slice(at, end).map((other) => other.replace(QUOTE, "")), write))];
+  }
+  if (isTable(lines, at)) {
+    const end = endOf(lines, at, (other) => other.includes("|"));
+    return [end, table(lines.slice(at, end), write)];
+  }
+  if (ITEM.test(line)) return list(lines, at, write);
+  const end = endOf(lines, at + 1, (other, place) => other.trim() && !beginsBlock(lines, place));
+  return [end, el("p", AUTO, ...write(lines.slice(at, end).map((other) => other.trim()).join("\n")))];
+}
+
+function endOf(lines, at, goesOn) {
+  while (at < lines.length && goesOn(lines[at], at)) at += 1;
+  return at;
+}
+
+function beginsBlock(lines, at) {
+  return [FENCE, HEADING, RULE, QUOTE, ITEM].some((start) => start.test(lines[at])) || isTable(lines, at);
+}
+
+function isTable(lines, at) {
+  const below = lines[at + 1] ?? "";
+  return lines[at].includes("|") && below.includes("|") && TABLE_RULE.test(below);
+}
+
+function table([head, , ...rows], write) {
+  const cells = (line, name) =>
+    line.trim().replace(/^\||(?<!\\)\|$/g, "").split(/(?<!\\)\|/).map((cell) => el(name, AUTO, ...write(cell.trim())));
+  const body = rows.map((line) => el("tr", {}, ...cells(line, "td")));
+  const drawn = el("table", {}, el("thead", {}, el("tr", {}, ...cells(head, "th"))), el("tbody", {}, ...body));
+  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table" }, drawn);
+}
+
+// An item's lines are those indented further than its mark; what they hold is blocks again.
+function list(lines, at, write) {
+  const [, indent, mark] = ITEM.exec(lines[at]);
+  const isOrdered = /\d/.test(mark);
+  const drawn = isOrdered ? el("ol", { start: parseInt(mark) }) : el("ul");
+  const isInside = (line, place) => {
+    if (!line.trim()) return depthOf(nextText(lines, place)) > indent.length;
+    return depthOf(line) > indent.length || (lines[place - 1].trim() && !beginsBlock(lines, place));
+  };
+  for (let item = ITEM.exec(lines[at]); item && /\d/.test(item[2]) === isOrdered; item = ITEM.exec(lines[at] ?? "")) {
+    const end = endOf(lines, at + 1, isInside);
+    const margin = new RegExp(`^\\s{0,${item[0].length}}`);
+    const inner = lines.slice(at + 1, end).map((line) => line.replace(margin, ""));
+    const [head, ...rest] = blocks([lines[at].slice(item[0].length), ...inner], write);
+    drawn.append(el("li", AUTO, ...(head.localName === "p" ? head.childNodes : [head]), ...rest));
+    // Blank lines between two items of one list do not end it.
+    at = ITEM.test(nextText(lines, end)) ? endOf(lines, end, (line) => !line.trim()) : end;
+  }
+  return [at, drawn];
+}
+
+const depthOf = (line) => /^\s*/.exec(line)[0].length;
+const nextText = (lines, at) => lines.slice(at).find((line) => line.trim()) ?? "";
+
+function inline(text, drawMarker) {
+  const nodes = [];
+  let at = 0;
+  for (const match of text.matchAll(INLINE)) {
+    const { escaped, code, marker, label, target, bold, bold_, italic, italic_, struck } = match.groups;
+    const wrap = (name, words) => el(name, {}, ...inline(words, drawMarker));
+    nodes.push(text.slice(at, match.index));
+    at = match.index + match[0].length;
+    if (escaped) nodes.push(escaped);
+    else if (code) nodes.push(el("code", {}, code.trim() || code));
+    else if (marker) nodes.push(drawMarker(+marker));
+    else if (target) nodes.push(...inline(label, drawMarker), label === target ? "" : ` (${target})`);
+    else if (bold ?? bold_) nodes.push(wrap("strong", bold ?? bold_));
+    else if (italic ?? italic_) nodes.push(wrap("em", italic ?? italic_));
+    else nodes.push(wrap("s", struck));
+  }
+  nodes.push(text.slice(at));
+  return nodes;
+}

@@ -1,0 +1,81 @@
+"""The questions that the page starts with: the file's, or those of the headings."""
+
+from pathlib import Path
+
+from src.config import Config
+from src.records import Chunk
+from src.web.suggestions import suggest_questions
+from tests.conftest import ROOT, Server, of_the_sample
+
+
+class Documents:
+    """A store of documents, each a title and the headings of its passages."""
+
+    def __init__(self, **documents: tuple[str, list[str]]) -> None:
+        self.documents = documents
+
+    def list_documents(self, limit: int, offset: int) -> tuple[list[object], int]:
+        entries = [type("Entry", (), {"path": path, "chunks": len(self.documents[path][1])}) for path in self.documents]
+        return list(entries[offset : offset + limit]), len(entries)
+
+    def get_chunks(self, chunk_ids: list[str]) -> list[Chunk]:
+        found = []
+        for chunk_id in chunk_ids:
+            path, number = chunk_id.split("#")
+            title, headings = self.documents[path]
+            found.append(Chunk(chunk_id, path, title, headings[int(number)], None, "", 0, 0, ()))
+        return found
+
+
+def suggest(folder: Path, **documents: tuple[str, list[str]]) -> list[str]:
+    return suggest_questions(Documents(**documents), folder / "index")  # type: ignore[arg-type]
+
+
+def test_lines_of_the_file_come_first(tmp_path: Path) -> None:
+    """Blank lines and comments are no questions; the file stands beside the index."""
+    (tmp_path / "suggestions.txt").write_text("# by hand\nWhen is payday?\n\n  Who signs?  \n")
+    assert suggest(tmp_path, a=("A", ["What is it?"])) == ["When is payday?", "Who signs?"]
+
+
+def test_headings_that_are_questions_come_before_topics(tmp_path: Path) -> None:
+    """A question stands as it is, a short heading after its document's title, without its number."""
+    assert suggest(
+        tmp_path,
+        leave=("Parental leave", ["", "2.1 How long", "Basics > What if I fall ill?"]),
+        travel=("Travel", ["3. Hotels and meals"]),
+    ) == ["What if I fall ill?", "Travel: Hotels and meals"]
+
+
+def test_nothing_is_made_of_file_names_and_long_headings(tmp_path: Path) -> None:
+    """Rather no suggestion than one that nobody would ask."""
+    assert (
+        suggest(
+            tmp_path,
+            a=("minutes_2024-03-11", ["Decisions"]),
+            b=("report.pdf", ["Summary"]),
+            c=("A title", ["A heading that goes on for so long that it is a sentence"]),
+            d=("No headings", ["", ""]),
+        )
+        == []
+    )
+
+
+@of_the_sample
+def test_samples_questions_are_answered() -> None:
+    """The first thing that a new user presses gives an answer."""
+    from src.app_factory import create_app
+
+    client = create_app(Config.from_env({"RATE_LIMIT": "off"})).test_client()
+    questions = client.get("/suggestions").get_json()["suggestions"]
+    assert questions == (ROOT / "data" / "suggestions.txt").read_text().splitlines()
+    assert 4 <= len(questions) <= 6
+    for question in questions:
+        assert client.post("/chat", json={"message": question}).get_json()["grounded"], question
+
+
+def test_suggestions_of_the_server_are_of_its_own_documents(server: Server) -> None:
+    """An index without a file beside it names its own titles or asks its own headings."""
+    questions = server.get("/suggestions").json()["suggestions"]
+    titles = {entry["title"] for entry in server.get("/documents").json()["documents"]}
+    assert len(questions) == 4
+    assert all(question.endswith("?") or question.partition(": ")[0] in titles for question in questions)
