@@ -26,9 +26,9 @@ from src.rag.rag_pipeline import RAGPipeline
 from src.readiness import Readiness
 from src.retrieval.index import Encoder, Index, open_index
 from src.retrieval.vector_store import VectorSearch, open_vectors, store_format
+from src.server.request_framing import MAX_BODY_BYTES
 from src.web.access import register_access
 from src.web.error_handlers import register_error_handlers
-from src.web.request_parsing import MAX_BODY_BYTES
 from src.web.routes import register_routes
 from src.web.services import EXTENSION, Services, ServiceState
 

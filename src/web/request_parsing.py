@@ -11,7 +11,6 @@ from flask import Request
 from src.errors import RequestError
 from src.records import Filters, Turn
 
-MAX_BODY_BYTES = 256 * 1024
 MAX_MESSAGE_CHARS = 2000
 MAX_TURN_CHARS = 8000
 # A character takes up to 12 bytes in a query string, and gunicorn refuses a request line of over 8190.

@@ -1,0 +1,283 @@
+"""gunicorn's threaded worker, with bounds on what a stranger can hold (docs/decisions/0008).
+
+gthread gives a thread to every connection that sends a first byte, and waits there without limit. Here the one loop
+that accepts also reads. A thread gets a request when it is whole, and waits for a client only while it writes, within
+the bounds of `client_socket.py`. A connection that waits costs a descriptor and some kB; at the limit the oldest one
+makes room. `/health` and `/ready` have threads of their own.
+"""
+
+import errno
+import json
+import resource
+import selectors
+import time
+import uuid
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from http import HTTPStatus
+from socket import SHUT_WR, socket
+from typing import Any
+
+from gunicorn import util
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from src.server.client_socket import PATIENCE_S, ClientSocket, Stalls
+from src.server.request_framing import MAX_BODY_BYTES, BodyTooLarge, Malformed, RequestFraming
+
+# From a request's first byte to the end of its head, and to its last byte.
+HEAD_S = 10.0
+WHOLE_S = 30.0
+# Between two pieces of a request.
+PIECE_S = 10.0
+# A connection that is closed still reads this long, so that the client gets what was written. One that waits when the
+# worker stops has as long for a request that is on its way.
+LINGER_S = 2.0
+SWEEP_S = 0.25
+READ_BYTES = 64 * 1024
+# What all requests that are not whole may take together.
+MOST_BUFFERED_BYTES = 8 * 1024 * 1024
+PROBES = (b"GET /health", b"HEAD /health", b"GET /ready")
+PROBE_THREADS = 2
+# Connections that stay free for probes when all the others are being answered.
+KEPT_FOR_PROBES = 8
+
+
+class Connection(TConn):  # type: ignore[misc]
+    """A connection and what has come of its next request."""
+
+    def __init__(self, cfg: Any, sock: ClientSocket, client: Any, server: Any) -> None:
+        super().__init__(cfg, sock, client, server)
+        self.data_ready = True
+        self.is_known = False
+        self.is_closing = False
+        self.is_last = False
+        self.expect_request(b"")
+
+    def expect_request(self, received: bytes) -> None:
+        """Begin with the next request, of which some bytes may have come with the one before."""
+        self.received, self.framing = bytearray(received), RequestFraming()
+        self.began_at: float | None = None
+        self.deadline = time.monotonic() + self.cfg.keepalive
+
+    def init(self) -> None:
+        """Give gunicorn's parser what has come."""
+        super().init()
+        self.parser.unreader.unread(bytes(self.received))
+        self.received.clear()
+
+    def note_piece(self) -> None:
+        """Set the time by which more must have come."""
+        now = time.monotonic()
+        self.began_at = self.began_at or now
+        self.deadline = min(self.began_at + (WHOLE_S if self.framing.has_head else HEAD_S), now + PIECE_S)
+
+
+class Pool(ThreadPoolExecutor):
+    """Goes on with the threads it has where the system gives no more."""
+
+    def _adjust_thread_count(self) -> None:
+        try:
+            super()._adjust_thread_count()
+        except RuntimeError:
+            if not self._threads:
+                raise
+
+
+class BoundedWorker(ThreadWorker):  # type: ignore[misc]
+    """gthread with a poller that reads whole requests."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.alive: bool
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        # The other half is for the index, the model and the LLM's connections.
+        self._most = min(self.worker_connections, files // 2 if files > 0 else self.worker_connections)
+        self._stalls = Stalls()
+        # In the order in which they began to wait.
+        self._waiting: dict[Connection, None] = {}
+        self._busy = 0
+        self._swept_at = 0.0
+
+    def init_process(self) -> None:
+        """Make the threads' pools; the first thread of each starts here, while there is room for it."""
+        self._probes = Pool(PROBE_THREADS)
+        super().init_process()
+
+    def get_thread_pool(self) -> Pool:
+        """Make the pool for everything but probes."""
+        return Pool(self.cfg.threads)
+
+    def run(self) -> None:
+        """Serve until told to stop; then finish what was begun."""
+        for pool in (self.tpool, self._probes):
+            pool.submit(int)
+        self.poller.register(self.method_queue.fileno(), selectors.EVENT_READ, self.method_queue.run_callbacks)
+        self.set_accept_enabled(True)
+        while self.alive and self.is_parent_alive():
+            self._tick(1.0)
+        self.alive = False
+        self.set_accept_enabled(False)
+        now = time.monotonic()
+        for connection in self._waiting:
+            connection.deadline = min(connection.deadline, now + LINGER_S)
+        while (self._waiting or self._busy) and time.monotonic() < now + self.cfg.graceful_timeout:
+            self._tick(SWEEP_S)
+        self.tpool.shutdown(wait=False)
+        self._probes.shutdown(wait=False)
+        self.poller.close()
+        self.method_queue.close()
+        for listener in self.sockets:
+            listener.close()
+
+    def accept(self, listener: socket) -> None:
+        """Take a connection; at the limit, the oldest one that waits makes room."""
+        if len(self._waiting) + self._busy >= self._most and not self._make_room():
+            self.set_accept_enabled(False)
+            return
+        try:
+            accepted, address = listener.accept()
+        except OSError as exc:
+            if exc.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                if not self._make_room():
+                    self.set_accept_enabled(False)
+            elif exc.errno not in (errno.EAGAIN, errno.ECONNABORTED):
+                raise
+            return
+        sock = ClientSocket(accepted, self._stalls)
+        self._wait(Connection(self.cfg, sock, address, listener.getsockname()))
+
+    def finish_request(self, connection: Connection, future: "Future[bool]") -> None:
+        """Take a connection back from its thread; called in the loop."""
+        self._busy -= 1
+        if not future.exception() and future.result() and not connection.is_last:
+            connection.expect_request(connection.parser.unreader.take_buffered())
+            connection.is_known = True
+            if not self.alive:
+                connection.deadline = time.monotonic() + LINGER_S
+            self._wait(connection)
+            if connection.received:
+                self._look(connection)
+        else:
+            self._wait(connection)
+            self._close_gently(connection)
+        if self.alive:
+            self.set_accept_enabled(True)
+
+    def _tick(self, timeout_s: float) -> None:
+        self.notify()
+        self.wait_for_and_dispatch_events(timeout_s)
+        now = time.monotonic()
+        if now - self._swept_at < SWEEP_S:
+            return
+        self._swept_at = now
+        for connection in [one for one in self._waiting if one.deadline < now]:
+            if connection.received and not connection.is_closing:
+                self._refuse(connection, 408, "request_timeout", "The request did not come whole in time.")
+            else:
+                self._drop(connection)
+        self.set_accept_enabled(self.alive)
+
+    def _read(self, connection: Connection, sock: ClientSocket) -> None:
+        try:
+            data = sock.recv(READ_BYTES)
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(connection)
+        elif not connection.is_closing:
+            connection.received += data
+            self._look(connection)
+
+    def _look(self, connection: Connection) -> None:
+        """See whether the request is whole, and bound what is not."""
+        had_head = connection.framing.has_head
+        try:
+            if connection.framing.is_whole(connection.received):
+                return self._answer(connection)
+        except Malformed:
+            connection.is_last = True
+            return self._answer(connection)
+        except BodyTooLarge:
+            message = f"The body is larger than {MAX_BODY_BYTES // 1024} kB."
+            return self._refuse(connection, 413, "too_large", message)
+        connection.note_piece()
+        if connection.framing.has_head and not had_head and connection.framing.take_expectation(connection.received):
+            with suppress(OSError):
+                connection.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if sum(len(one.received) for one in self._waiting) > MOST_BUFFERED_BYTES:
+            largest = max(self._waiting, key=lambda one: len(one.received))
+            self._refuse(largest, 503, "overloaded", "Too many requests are half-sent.")
+        return None
+
+    def _answer(self, connection: Connection) -> None:
+        """Give the request to a thread."""
+        is_probe = connection.received.startswith(PROBES)
+        if not is_probe and self._busy >= self._most - KEPT_FOR_PROBES:
+            return self._refuse(connection, 503, "overloaded", "Too many requests at once.")
+        connection.sock.patience_s = 0.0 if is_probe else PATIENCE_S
+        try:
+            future = (self._probes if is_probe else self.tpool).submit(self.handle, connection)
+        except RuntimeError:
+            return self._refuse(connection, 503, "overloaded", "The server has no thread for this request.")
+        self._forget(connection)
+        self._busy += 1
+        future.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, connection, done))
+        return None
+
+    def _refuse(self, connection: Connection, status: int, code: str, message: str) -> None:
+        with suppress(OSError):
+            connection.sock.send(error_bytes(status, code, message))
+        self._close_gently(connection)
+
+    def _close_gently(self, connection: Connection) -> None:
+        """Let the client read to the end before the connection is gone, which a reset would not."""
+        connection.is_closing = True
+        connection.received.clear()
+        connection.deadline = time.monotonic() + LINGER_S
+        try:
+            connection.sock.shutdown(SHUT_WR)
+        except OSError:
+            self._drop(connection)
+
+    def _make_room(self) -> bool:
+        """Drop a connection that waits: one that was never answered, if there is one."""
+        stranger = next((one for one in self._waiting if not one.is_known), None)
+        victim = stranger or next(iter(self._waiting), None)
+        if victim is not None:
+            self._drop(victim)
+        return victim is not None
+
+    def _wait(self, connection: Connection) -> None:
+        self._waiting[connection] = None
+        try:
+            self.poller.register(connection.sock, selectors.EVENT_READ, partial(self._read, connection))
+        except (OSError, ValueError):  # its thread has closed it
+            del self._waiting[connection]
+            connection.close()
+
+    def _forget(self, connection: Connection) -> None:
+        if connection in self._waiting:
+            del self._waiting[connection]
+            self.poller.unregister(connection.sock)
+
+    def _drop(self, connection: Connection) -> None:
+        self._forget(connection)
+        connection.close()
+
+
+def error_bytes(status: int, code: str, message: str) -> bytes:
+    """Write an error response as `web/error_handlers.py` shapes it, for requests that do not reach the app."""
+    request_id = uuid.uuid4().hex
+    body = json.dumps({"error": {"code": code, "message": message, "request_id": request_id}}) + "\n"
+    head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    return f"{head}Content-Length: {len(body)}\r\nX-Request-ID: {request_id}\r\n\r\n{body}".encode()
+
+
+def _write_error(sock: ClientSocket, status: int, reason: str, message: str) -> None:
+    code = "internal_error" if status >= 500 else "invalid_request"
+    sock.sendall(error_bytes(status, code, message or f"{reason}."))
+
+
+# gunicorn answers what its parser refuses with HTML, and has no setting for that.
+util.write_error = _write_error
