@@ -16,11 +16,19 @@ _EXPECT = re.compile(rb"^expect[ \t]*:[ \t]*100-continue[ \t]*\r\n", re.I | re.M
 _CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]{1,8}")
 
 
-class BodyTooLarge(Exception):
-    """The body is, or says that it will be, over `MAX_BODY_BYTES`."""
+class BodyRefused(Exception):
+    """The body is not waited for.
+
+    Args:
+        status, code: of the response.
+    """
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code = status, code
 
 
-class Malformed(Exception):
+class MalformedHead(Exception):
     """Where the request ends cannot be told; gunicorn's parser says why."""
 
 
@@ -38,7 +46,7 @@ class RequestFraming:
         """Tell whether all bytes of the request are there.
 
         Raises:
-            BodyTooLarge, Malformed: no more bytes need to be waited for.
+            BodyRefused, MalformedHead: no more bytes need to be waited for.
         """
         if not self.has_head and not self._find_head(received):
             return False
@@ -59,7 +67,7 @@ class RequestFraming:
         if end < 0:
             self._searched = len(received)
             if len(received) > MAX_HEAD_BYTES:
-                raise Malformed
+                raise MalformedHead
             return False
         self.has_head = True
         self._body_start = self._searched = end + 4
@@ -68,15 +76,15 @@ class RequestFraming:
             return True
         (name, value), *more = headers
         if more:
-            raise Malformed
+            raise MalformedHead
         if name.lower() == b"transfer-encoding":
             if value.lower() != b"chunked":
-                raise Malformed
+                raise MalformedHead
             self._body_bytes = None
         elif not value.isdigit():
-            raise Malformed
+            raise MalformedHead
         elif len(value) > 18 or int(value) > MAX_BODY_BYTES:
-            raise BodyTooLarge
+            raise _too_large()
         else:
             self._body_bytes = int(value)
         return True
@@ -86,14 +94,22 @@ class RequestFraming:
         while (end := received.find(b"\r\n", self._searched)) >= 0:
             size = _CHUNK_SIZE.match(received, self._searched, end)
             if size is None:
-                raise Malformed
+                raise _malformed_chunk()
             if int(size.group(), 16) == 0:
                 if len(received) - end > MAX_CHUNK_LINE_BYTES:
-                    raise Malformed
+                    raise _malformed_chunk()
                 return received.find(b"\r\n\r\n", end) >= 0
             self._searched = end + 2 + int(size.group(), 16) + 2
             if self._searched - self._body_start > MAX_BODY_BYTES:
-                raise BodyTooLarge
+                raise _too_large()
         if len(received) - self._searched > MAX_CHUNK_LINE_BYTES:
-            raise Malformed
+            raise _malformed_chunk()
         return False
+
+
+def _too_large() -> BodyRefused:
+    return BodyRefused(413, "too_large", f"The body is larger than {MAX_BODY_BYTES // 1024} kB.")
+
+
+def _malformed_chunk() -> BodyRefused:
+    return BodyRefused(400, "invalid_request", "A chunk of the body is malformed.")

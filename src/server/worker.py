@@ -23,7 +23,7 @@ from gunicorn import util
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from src.server.client_socket import PATIENCE_S, ClientSocket, Stalls
-from src.server.request_framing import MAX_BODY_BYTES, BodyTooLarge, Malformed, RequestFraming
+from src.server.request_framing import BodyRefused, MalformedHead, RequestFraming
 
 # From a request's first byte to the end of its head, and to its last byte.
 HEAD_S = 10.0
@@ -66,11 +66,12 @@ class Connection(TConn):  # type: ignore[misc]
         self.parser.unreader.unread(bytes(self.received))
         self.received.clear()
 
-    def note_piece(self) -> None:
-        """Set the time by which more must have come."""
+    def note_piece(self, latest: float) -> None:
+        """Set the time by which more must have come; `latest` if that is earlier."""
         now = time.monotonic()
         self.began_at = self.began_at or now
-        self.deadline = min(self.began_at + (WHOLE_S if self.framing.has_head else HEAD_S), now + PIECE_S)
+        limit_s = WHOLE_S if self.framing.has_head else HEAD_S
+        self.deadline = min(self.began_at + limit_s, now + PIECE_S, latest)
 
 
 class Pool(ThreadPoolExecutor):
@@ -98,6 +99,7 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         self._waiting: dict[Connection, None] = {}
         self._busy = 0
         self._swept_at = 0.0
+        self._stops_waiting_at = float("inf")
 
     def init_process(self) -> None:
         """Make the threads' pools; the first thread of each starts here, while there is room for it."""
@@ -118,10 +120,11 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
             self._tick(1.0)
         self.alive = False
         self.set_accept_enabled(False)
-        now = time.monotonic()
+        self._stops_waiting_at = time.monotonic() + LINGER_S
         for connection in self._waiting:
-            connection.deadline = min(connection.deadline, now + LINGER_S)
-        while (self._waiting or self._busy) and time.monotonic() < now + self.cfg.graceful_timeout:
+            connection.deadline = min(connection.deadline, self._stops_waiting_at)
+        ends_at = time.monotonic() + self.cfg.graceful_timeout
+        while (self._waiting or self._busy) and time.monotonic() < ends_at:
             self._tick(SWEEP_S)
         self.tpool.shutdown(wait=False)
         self._probes.shutdown(wait=False)
@@ -195,13 +198,12 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         try:
             if connection.framing.is_whole(connection.received):
                 return self._answer(connection)
-        except Malformed:
+        except MalformedHead:
             connection.is_last = True
             return self._answer(connection)
-        except BodyTooLarge:
-            message = f"The body is larger than {MAX_BODY_BYTES // 1024} kB."
-            return self._refuse(connection, 413, "too_large", message)
-        connection.note_piece()
+        except BodyRefused as exc:
+            return self._refuse(connection, exc.status, exc.code, str(exc))
+        connection.note_piece(self._stops_waiting_at)
         if connection.framing.has_head and not had_head and connection.framing.take_expectation(connection.received):
             with suppress(OSError):
                 connection.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -234,7 +236,7 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         """Let the client read to the end before the connection is gone, which a reset would not."""
         connection.is_closing = True
         connection.received.clear()
-        connection.deadline = time.monotonic() + LINGER_S
+        connection.deadline = time.monotonic() + (LINGER_S if self.alive else SWEEP_S)
         try:
             connection.sock.shutdown(SHUT_WR)
         except OSError:
