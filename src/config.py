@@ -196,7 +196,10 @@ class Config:
     )
     rate_limit: str = _setting(_RATE, "60 per minute", "How often one client address may call the API.")
     rate_limit_storage_uri: str = _setting(
-        _TEXT, "memory://", "Where the calls are counted. memory:// is right for one worker.", is_secret=True
+        _TEXT,
+        "memory://",
+        "Where the calls are counted: memory:// is one count for this host, redis://... is one for many hosts.",
+        is_secret=True,
     )
     trusted_proxies: int = _setting(
         _integer(0, 10),

@@ -7,29 +7,22 @@ makes room. `/health` and `/ready` have threads of their own.
 """
 
 import errno
-import json
 import resource
 import selectors
 import time
-import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from http import HTTPStatus
 from socket import SHUT_WR, socket
 from typing import Any
 
 from gunicorn import util
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from gunicorn.workers.gthread import ThreadWorker
 
 from src.server.client_socket import PATIENCE_S, ClientSocket, Stalls
-from src.server.request_framing import BodyRefused, MalformedHead, RequestFraming
+from src.server.connection import Connection, error_bytes
+from src.server.request_framing import BodyRefused, MalformedHead
 
-# From a request's first byte to the end of its head, and to its last byte.
-HEAD_S = 10.0
-WHOLE_S = 30.0
-# Between two pieces of a request.
-PIECE_S = 10.0
 # A connection that is closed still reads this long, so that the client gets what was written. One that waits when the
 # worker stops has as long for a request that is on its way.
 LINGER_S = 2.0
@@ -41,37 +34,6 @@ PROBES = (b"GET /health", b"HEAD /health", b"GET /ready")
 PROBE_THREADS = 2
 # Connections that stay free for probes when all the others are being answered.
 KEPT_FOR_PROBES = 8
-
-
-class Connection(TConn):  # type: ignore[misc]
-    """A connection and what has come of its next request."""
-
-    def __init__(self, cfg: Any, sock: ClientSocket, client: Any, server: Any) -> None:
-        super().__init__(cfg, sock, client, server)
-        self.data_ready = True
-        self.is_known = False
-        self.is_closing = False
-        self.is_last = False
-        self.expect_request(b"")
-
-    def expect_request(self, received: bytes) -> None:
-        """Begin with the next request, of which some bytes may have come with the one before."""
-        self.received, self.framing = bytearray(received), RequestFraming()
-        self.began_at: float | None = None
-        self.deadline = time.monotonic() + self.cfg.keepalive
-
-    def init(self) -> None:
-        """Give gunicorn's parser what has come."""
-        super().init()
-        self.parser.unreader.unread(bytes(self.received))
-        self.received.clear()
-
-    def note_piece(self, latest: float) -> None:
-        """Set the time by which more must have come; `latest` if that is earlier."""
-        now = time.monotonic()
-        self.began_at = self.began_at or now
-        limit_s = WHOLE_S if self.framing.has_head else HEAD_S
-        self.deadline = min(self.began_at + limit_s, now + PIECE_S, latest)
 
 
 class Pool(ThreadPoolExecutor):
@@ -266,14 +228,6 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
     def _drop(self, connection: Connection) -> None:
         self._forget(connection)
         connection.close()
-
-
-def error_bytes(status: int, code: str, message: str) -> bytes:
-    """Write an error response as `web/error_handlers.py` shapes it, for requests that do not reach the app."""
-    request_id = uuid.uuid4().hex
-    body = json.dumps({"error": {"code": code, "message": message, "request_id": request_id}}) + "\n"
-    head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\nContent-Type: application/json\r\n"
-    return f"{head}Content-Length: {len(body)}\r\nX-Request-ID: {request_id}\r\n\r\n{body}".encode()
 
 
 def _write_error(sock: ClientSocket, status: int, reason: str, message: str) -> None:

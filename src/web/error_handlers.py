@@ -53,7 +53,10 @@ def register_error_handlers(app: Flask) -> None:
 
     @app.errorhandler(RequestError)
     def refuse(exc: RequestError) -> Response:
-        return error_response(exc.status, exc.code, str(exc), retry_after_s=exc.retry_after_s)
+        response = error_response(exc.status, exc.code, str(exc), retry_after_s=exc.retry_after_s)
+        if exc.status == 401:
+            response.headers["WWW-Authenticate"] = "Bearer"
+        return response
 
     @app.errorhandler(ServiceUnavailable)
     def postpone(exc: ServiceUnavailable) -> Response:

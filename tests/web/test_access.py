@@ -40,6 +40,7 @@ def test_key_is_asked_for_where_one_is_set(path: str, header: dict[str, str]) ->
     """Without the key: 401 that says how to send it."""
     response = client_of(api_key=("key", "other")).get(path, headers=header)
     assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"] == "Bearer"
     assert "Authorization: Bearer" in response.get_json()["error"]["message"]
 
 
