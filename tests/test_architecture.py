@@ -18,7 +18,7 @@ ARROWS: dict[str, set[str]] = {
     "embedding": set(),
     "memory": set(),
     "server": set(),
-    "ingestion": {"src.retrieval", "src.embedding", "src.rag.relevance", "src.rag.quoting"},
+    "ingestion": {"src.integrity", "src.retrieval", "src.embedding", "src.rag.relevance", "src.rag.quoting"},
 }
 # The files, or the folder, that may import each library of weight.
 WRAPPERS: dict[str, set[str]] = {

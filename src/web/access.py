@@ -82,7 +82,7 @@ def register_access(app: Flask, config: Config) -> None:
         for name, value in _HEADERS.items():
             response.headers.setdefault(name, value)
         origin = request.headers.get("Origin", "")
-        if origin in config.cors_origins:
+        if origin and (origin in config.cors_origins or "*" in config.cors_origins):
             response.headers["Access-Control-Allow-Origin"] = origin
             response.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type, X-Request-ID"
             response.headers["Access-Control-Expose-Headers"] = "X-Request-ID, Retry-After"

@@ -38,8 +38,7 @@ class CallCounts:
         self._secret = os.urandom(16)
         self._lock = Lock()
         # Among processes: the kernel frees this lock when its holder is killed.
-        self._file, name = tempfile.mkstemp()
-        os.unlink(name)  # noqa: PTH108
+        self._file = _open_nameless_file()
         weakref.finalize(self, os.close, self._file)
 
     def take(self, address: str) -> bool:
@@ -75,6 +74,15 @@ class CallCounts:
                 yield
             finally:
                 fcntl.lockf(self._file, fcntl.LOCK_UN)
+
+
+def _open_nameless_file() -> int:
+    """Open a file in memory; where the system has none, one on the scratch disk."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("call-counts")
+    descriptor, name = tempfile.mkstemp()
+    os.unlink(name)  # noqa: PTH108
+    return descriptor
 
 
 def _network_of(address: str) -> bytes:

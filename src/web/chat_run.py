@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Response, g, jsonify
 
-from src.errors import ServiceUnavailable
+from src.errors import ArtifactError, ServiceUnavailable
 from src.records import Answer, AnswerEvent, Done, MemoryMode
 from src.web.event_stream import stream_response
 from src.web.request_parsing import ChatRequest
@@ -37,6 +37,9 @@ def admitted(services: Services, *, words_only: bool = False) -> Iterator[Memory
         if mode is not MemoryMode.DEGRADED and not words_only:
             services.readiness.wait(WAIT_FOR_SERVICES_S)
         yield mode
+    except ArtifactError:
+        services.forget_damaged()
+        raise
     finally:
         services.slots.release()
 
@@ -72,7 +75,11 @@ def answer_chat(chat: ChatRequest, to_body: ToBody, to_frames: ToFrames) -> Resp
 
 
 def _counted(events: Iterator[AnswerEvent], services: Services) -> Iterator[AnswerEvent]:
-    for event in events:
-        if isinstance(event, Done):
-            services.chat_counts[event.answer.answered_by] += 1
-        yield event
+    try:
+        for event in events:
+            if isinstance(event, Done):
+                services.chat_counts[event.answer.answered_by] += 1
+            yield event
+    except ArtifactError:
+        services.forget_damaged()
+        raise

@@ -123,6 +123,12 @@ def test_only_named_origins_may_call_from_a_page() -> None:
     assert "Access-Control-Allow-Origin" not in other.headers
 
 
+def test_any_origin_may_call_where_that_is_said() -> None:
+    """`*` is no origin that a browser sends."""
+    response = client_of(cors_origins=("*",)).get("/health", headers={"Origin": "https://any.example"})
+    assert response.headers["Access-Control-Allow-Origin"] == "https://any.example"
+
+
 def test_preflight_and_unknown_path_need_no_key() -> None:
     """A browser asks before it sends the key; a path that does not exist is 404 for everybody."""
     client = client_of(api_key=("key",), cors_origins=("https://docs.example",))
