@@ -1,12 +1,14 @@
 """Cuts a document's text into the pieces that its page shows: where passages begin, and what is marked."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from src.records import Chunk
 
+# Of one document, shown or sent at once: a page of 200,000 takes some MB while it is made.
+PAGE_CHARS = 200_000
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _HEADING = re.compile(r"^(#{1,6} .*)$", re.MULTILINE)
 
@@ -29,7 +31,9 @@ class Piece:
     chunk: Chunk | None = None
 
 
-def parse_mark(arguments: Mapping[str, str], text: str, passages: Sequence[Chunk]) -> Span | None:
+def parse_mark(
+    arguments: Mapping[str, str], characters: int, get_passage: Callable[[int], Chunk | None]
+) -> Span | None:
     """Read what is to be marked: `start` and `end`, or `passage` counting from 0 as in a chunk's id.
 
     An address that makes no sense marks nothing; it is not an error.
@@ -37,22 +41,32 @@ def parse_mark(arguments: Mapping[str, str], text: str, passages: Sequence[Chunk
     numbers = {
         name: int(value) for name in ("start", "end", "passage") if _NUMBER.fullmatch(value := arguments.get(name, ""))
     }
-    if numbers.get("passage", len(passages)) < len(passages):
-        chunk = passages[numbers["passage"]]
+    chunk = get_passage(numbers["passage"]) if "passage" in numbers else None
+    if chunk:
         return chunk.start, chunk.end
-    start, end = numbers.get("start", 0), min(numbers.get("end", 0), len(text))
+    start, end = numbers.get("start", 0), min(numbers.get("end", 0), characters)
     return (start, end) if start < end else None
 
 
-def cut_into_pieces(text: str, passages: Sequence[Chunk], mark: Span | None) -> list[Piece]:
-    """Cut the text at the beginning of each passage and around the mark; the pieces joined are the text."""
-    begins = {chunk.start: number for number, chunk in enumerate(passages, start=1)}
-    first, last = mark or (0, 0)
+def cut_into_pieces(
+    text: str, passages: Sequence[Chunk], mark: Span | None, *, offset: int = 0, first_number: int = 1
+) -> list[Piece]:
+    """Cut the text at the beginning of each passage and around the mark; the pieces joined are the text.
+
+    Args:
+        passages: those that reach into the text; `first_number` is that of the first one.
+        offset: where in its document the text begins.
+    """
+    begins = {
+        chunk.start - offset: (number, chunk)
+        for number, chunk in enumerate(passages, start=first_number)
+        if chunk.start >= offset
+    }
+    first, last = (min(max(0, place - offset), len(text)) for place in mark or (0, 0))
     cuts = sorted({0, len(text), first, last, *begins})
     pieces = []
     for start, end in pairwise(cuts):
-        number = begins.get(start)
-        chunk = passages[number - 1] if number else None
+        number, chunk = begins.get(start, (None, None))
         pieces.append(Piece(_runs(text[start:end]), first <= start < last, number, chunk))
     return pieces
 

@@ -94,6 +94,14 @@ def parse_page(arguments: Mapping[str, str], *, default_limit: int) -> tuple[int
     return limit, parse_integer(values, "offset", 0, MAX_OFFSET, default=0)
 
 
+def parse_offset(arguments: Mapping[str, str]) -> int:
+    """Read `offset`, in characters of a document."""
+    text = arguments.get("offset", "0")
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise RequestError("offset must be a whole number.")
+    return int(text)
+
+
 def parse_json_object(request: Request) -> dict[str, Any]:
     """Read a body as one JSON object.
 

@@ -7,10 +7,12 @@ from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from src.errors import RequestError
+from src.records import Chunk
+from src.retrieval.text_store import DocumentEntry, TextStore
 from src.web.chat_run import admitted
-from src.web.document_view import cut_into_pieces, excerpt, parse_mark
+from src.web.document_view import PAGE_CHARS, cut_into_pieces, excerpt, parse_mark
 from src.web.pages import page_response, prefers_html
-from src.web.request_parsing import parse_page, parse_search_arguments
+from src.web.request_parsing import parse_offset, parse_page, parse_search_arguments
 from src.web.responses import passage_json
 from src.web.services import get_services
 
@@ -30,7 +32,9 @@ def list_documents() -> ResponseReturnValue:
     if prefers_html() and request.args.get("q", "").strip():
         return _search_page()
     limit, offset = parse_page(request.args, default_limit=50)
-    entries, total = get_services().get_index().texts.list_documents(limit, offset)
+    services = get_services()
+    with admitted(services, words_only=True):
+        entries, total = services.get_index().texts.list_documents(limit, offset)
     if prefers_html():
         return page_response("documents.html", entries=entries, total=total, limit=limit, offset=offset, query="")
     documents = [
@@ -42,21 +46,49 @@ def list_documents() -> ResponseReturnValue:
 
 @document_routes.get("/documents/<path:path>")
 def show_document(path: str) -> ResponseReturnValue:
-    """Give one document's text and where the index cut it; on the page, what `start` and `end` name is marked."""
-    store = get_services().get_index().texts
-    document = store.get_document(path)
-    if document is None:
-        raise RequestError(f"No document {path!r} is indexed; GET /documents lists them.", status=404, code="not_found")
-    passages = store.get_chunks_of(path)
-    if prefers_html():
-        mark = parse_mark(request.args, document.text, passages)
-        pieces = cut_into_pieces(document.text, passages, mark)
-        return page_response("document.html", document=document, pieces=pieces, passages=passages, mark=mark)
-    return jsonify(
-        document=document.path,
-        title=document.title,
-        text=document.text,
-        passages=[passage_json(chunk) for chunk in passages],
+    """Give one document's text, in parts of `PAGE_CHARS`, and where the index cut it.
+
+    On the page, what `start` and `end` name is marked, and the part is shown in which it begins.
+    """
+    services = get_services()
+    with admitted(services, words_only=True):
+        store = services.get_index().texts
+        entry = store.get_entry(path)
+        if entry is None:
+            message = f"No document {path!r} is indexed; GET /documents lists them."
+            raise RequestError(message, status=404, code="not_found")
+        if prefers_html():
+            return _document_page(store, entry)
+        offset = parse_offset(request.args)
+        text = store.read_text(path, offset, min(offset + PAGE_CHARS, entry.characters))
+        return jsonify(
+            document=path,
+            title=entry.title,
+            characters=entry.characters,
+            offset=offset,
+            text=text,
+            passages=[passage_json(chunk) for chunk in store.get_chunks_of(path, offset, offset + PAGE_CHARS)],
+        )
+
+
+def _document_page(store: TextStore, entry: DocumentEntry) -> Response:
+    def get_passage(number: int) -> Chunk | None:
+        return next(iter(store.get_chunks([f"{entry.path}#{number}"])), None)
+
+    mark = parse_mark(request.args, entry.characters, get_passage)
+    place = mark[0] if mark else parse_offset(request.args)
+    start = place // PAGE_CHARS * PAGE_CHARS
+    end = min(start + PAGE_CHARS, entry.characters)
+    passages = store.get_chunks_of(entry.path, start, end)
+    first_number = int(passages[0].chunk_id.rpartition("#")[2]) + 1 if passages else 1
+    text = store.read_text(entry.path, start, end)
+    return page_response(
+        "document.html",
+        document=entry,
+        pieces=cut_into_pieces(text, passages, mark, offset=start, first_number=first_number),
+        mark=mark,
+        before=start - PAGE_CHARS if start else None,
+        after=end if end < entry.characters else None,
     )
 
 
