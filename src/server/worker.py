@@ -12,7 +12,6 @@ import selectors
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from socket import SHUT_WR, socket
 from typing import Any
 
@@ -21,12 +20,15 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from src.server.client_socket import PATIENCE_S, ClientSocket, Stalls
 from src.server.connection import Connection, error_bytes
+from src.server.relay import Relay
 from src.server.request_framing import BodyRefused, MalformedHead
+from src.server.waiting_room import WaitingRoom
 
 # A connection that is closed still reads this long, so that the client gets what was written. One that waits when the
 # worker stops has as long for a request that is on its way.
 LINGER_S = 2.0
 SWEEP_S = 0.25
+STOPPING_TICK_S = 0.05
 READ_BYTES = 64 * 1024
 # What all requests that are not whole may take together.
 MOST_BUFFERED_BYTES = 8 * 1024 * 1024
@@ -50,15 +52,20 @@ class Pool(ThreadPoolExecutor):
 class BoundedWorker(ThreadWorker):  # type: ignore[misc]
     """gthread with a poller that reads whole requests."""
 
+    # Made once, in the master, by the first worker that is prepared there.
+    _relay: Relay
+    # Whether another worker serves, or will, when this one stops.
+    is_followed = False
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.alive: bool
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         # The other half is for the index, the model and the LLM's connections.
         self._most = min(self.worker_connections, files // 2 if files > 0 else self.worker_connections)
+        if not hasattr(BoundedWorker, "_relay"):
+            BoundedWorker._relay = Relay()
         self._stalls = Stalls()
-        # In the order in which they began to wait.
-        self._waiting: dict[Connection, None] = {}
         self._busy = 0
         self._swept_at = 0.0
         self._stops_waiting_at = float("inf")
@@ -77,17 +84,21 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         for pool in (self.tpool, self._probes):
             pool.submit(int)
         self.poller.register(self.method_queue.fileno(), selectors.EVENT_READ, self.method_queue.run_callbacks)
+        self._waiting = WaitingRoom(self.poller, self._read)
+        self.poller.register(self._relay, selectors.EVENT_READ, self._take_over)
         self.set_accept_enabled(True)
         while self.alive and self.is_parent_alive():
             self._tick(1.0)
         self.alive = False
         self.set_accept_enabled(False)
+        self.poller.unregister(self._relay)
         self._stops_waiting_at = time.monotonic() + LINGER_S
-        for connection in self._waiting:
-            connection.deadline = min(connection.deadline, self._stops_waiting_at)
+        self._waiting.end_by(self._stops_waiting_at)
         ends_at = time.monotonic() + self.cfg.graceful_timeout
         while (self._waiting or self._busy) and time.monotonic() < ends_at:
-            self._tick(SWEEP_S)
+            if self.is_followed:
+                self._waiting.hand_on(self._relay)
+            self._tick(STOPPING_TICK_S)
         self.tpool.shutdown(wait=False)
         self._probes.shutdown(wait=False)
         self.poller.close()
@@ -97,20 +108,33 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
 
     def accept(self, listener: socket) -> None:
         """Take a connection; at the limit, the oldest one that waits makes room."""
-        if len(self._waiting) + self._busy >= self._most and not self._make_room():
+        if len(self._waiting) + self._busy >= self._most and not self._waiting.make_room():
             self.set_accept_enabled(False)
             return
         try:
             accepted, address = listener.accept()
         except OSError as exc:
             if exc.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                if not self._make_room():
+                if not self._waiting.make_room():
                     self.set_accept_enabled(False)
             elif exc.errno not in (errno.EAGAIN, errno.ECONNABORTED):
                 raise
             return
         sock = ClientSocket(accepted, self._stalls)
-        self._wait(Connection(self.cfg, sock, address, listener.getsockname()))
+        self._waiting.add(Connection(self.cfg, sock, address, listener.getsockname()))
+
+    def _take_over(self, relay: Relay) -> None:
+        """Go on with a connection of the worker before."""
+        taken = relay.take()
+        if taken is not None:
+            try:
+                names = taken.getpeername(), taken.getsockname()
+            except OSError:  # its client has gone
+                taken.close()
+                return
+            connection = Connection(self.cfg, ClientSocket(taken, self._stalls), *names)
+            connection.is_known = True
+            self._waiting.add(connection)
 
     def finish_request(self, connection: Connection, future: "Future[bool]") -> None:
         """Take a connection back from its thread; called in the loop."""
@@ -120,11 +144,11 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
             connection.is_known = True
             if not self.alive:
                 connection.deadline = time.monotonic() + LINGER_S
-            self._wait(connection)
+            self._waiting.add(connection)
             if connection.received:
                 self._look(connection)
         else:
-            self._wait(connection)
+            self._waiting.add(connection)
             self._close_gently(connection)
         if self.alive:
             self.set_accept_enabled(True)
@@ -136,11 +160,11 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         if now - self._swept_at < SWEEP_S:
             return
         self._swept_at = now
-        for connection in [one for one in self._waiting if one.deadline < now]:
+        for connection in self._waiting.overdue(now):
             if connection.received and not connection.is_closing:
                 self._refuse(connection, 408, "request_timeout", "The request did not come whole in time.")
             else:
-                self._drop(connection)
+                self._waiting.drop(connection)
         self.set_accept_enabled(self.alive)
 
     def _read(self, connection: Connection, sock: ClientSocket) -> None:
@@ -149,7 +173,7 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         except OSError:
             data = b""
         if not data:
-            self._drop(connection)
+            self._waiting.drop(connection)
         elif not connection.is_closing:
             connection.received += data
             self._look(connection)
@@ -169,8 +193,8 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         if connection.framing.has_head and not had_head and connection.framing.take_expectation(connection.received):
             with suppress(OSError):
                 connection.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if sum(len(one.received) for one in self._waiting) > MOST_BUFFERED_BYTES:
-            largest = max(self._waiting, key=lambda one: len(one.received))
+        largest = self._waiting.largest_above(MOST_BUFFERED_BYTES)
+        if largest is not None:
             self._refuse(largest, 503, "overloaded", "Too many requests are half-sent.")
         return None
 
@@ -184,7 +208,7 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
             future = (self._probes if is_probe else self.tpool).submit(self.handle, connection)
         except RuntimeError:
             return self._refuse(connection, 503, "overloaded", "The server has no thread for this request.")
-        self._forget(connection)
+        self._waiting.remove(connection)
         self._busy += 1
         future.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, connection, done))
         return None
@@ -202,32 +226,7 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         try:
             connection.sock.shutdown(SHUT_WR)
         except OSError:
-            self._drop(connection)
-
-    def _make_room(self) -> bool:
-        """Drop a connection that waits: one that was never answered, if there is one."""
-        stranger = next((one for one in self._waiting if not one.is_known), None)
-        victim = stranger or next(iter(self._waiting), None)
-        if victim is not None:
-            self._drop(victim)
-        return victim is not None
-
-    def _wait(self, connection: Connection) -> None:
-        self._waiting[connection] = None
-        try:
-            self.poller.register(connection.sock, selectors.EVENT_READ, partial(self._read, connection))
-        except (OSError, ValueError):  # its thread has closed it
-            del self._waiting[connection]
-            connection.close()
-
-    def _forget(self, connection: Connection) -> None:
-        if connection in self._waiting:
-            del self._waiting[connection]
-            self.poller.unregister(connection.sock)
-
-    def _drop(self, connection: Connection) -> None:
-        self._forget(connection)
-        connection.close()
+            self._waiting.drop(connection)
 
 
 def _write_error(sock: ClientSocket, status: int, reason: str, message: str) -> None:

@@ -1,6 +1,7 @@
 """What strangers can hold of the real server: nothing that others need."""
 
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -11,7 +12,8 @@ import requests
 
 from benchmarks.running_server import GUNICORN, run_server
 from src.server.request_framing import MAX_BODY_BYTES
-from tests.conftest import Server, corpus_places, serve
+from tests.conftest import Server, corpus_places, serve, wait_until
+from tests.memory.gunicorn_server import GunicornServer, Load
 
 HALF_HEAD = b"POST /chat HTTP/1.1\r\nHost: a\r\nContent-Ty"
 HEAD = b"POST /chat HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
@@ -174,3 +176,45 @@ def limited(tmp_path: Path, limit: str) -> Iterator[Server]:
     command = ("bash", "-c", f'{limit} && exec "$0" "$@"', *GUNICORN, "app:app")
     with run_server({**corpus_places(), "MAX_REQUESTS": "0"}, log=tmp_path / "log", command=command) as running:
         yield running
+
+
+def ask_on_kept_connections(server: GunicornServer, stop: threading.Event, think_s: float, seen: list[bool]) -> None:
+    """Ask again and again on one connection, without a look at whether it was closed meanwhile."""
+    connection = None
+    while not stop.is_set():
+        try:
+            connection = connection or socket.create_connection(("127.0.0.1", server.port), timeout=20)
+            connection.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+            answer = b""
+            while b"}" not in answer and (piece := connection.recv(65536)):
+                answer += piece
+            seen.append(answer.startswith(b"HTTP/1.1 200"))
+            is_over = b"connection: close" in answer.lower() or not answer
+        except OSError:
+            seen.append(False)
+            is_over = True
+        if is_over and connection:
+            connection.close()
+            connection = None
+        stop.wait(think_s)
+    if connection:
+        connection.close()
+
+
+def test_kept_connections_go_to_the_successor(tmp_path: Path) -> None:
+    """A client that never looks whether its connection was closed loses nothing at a hand-over."""
+    seen: list[bool] = []
+    stop = threading.Event()
+    with GunicornServer.run(tmp_path, MAX_REQUESTS="20", MAX_REQUESTS_JITTER="0") as server:
+        clients = [
+            threading.Thread(target=ask_on_kept_connections, args=(server, stop, 2.1 + number / 10, seen))
+            for number in range(20)
+        ]
+        for client in clients:
+            client.start()
+        with Load().on(server, clients=2, think_s=0.05):
+            wait_until(lambda: server.handovers >= 3 and len(seen) > 60, "3 hand-overs", 60)
+        stop.set()
+        for client in clients:
+            client.join()
+    assert all(seen)
