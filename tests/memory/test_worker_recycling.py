@@ -1,6 +1,5 @@
 """A real gunicorn with the project's gunicorn.conf.py, a toy app, and clients that chat all the while."""
 
-import http.client
 import os
 import signal
 from pathlib import Path
