@@ -6,6 +6,7 @@ import uuid
 from http import HTTPStatus
 from typing import Any
 
+from gunicorn import util
 from gunicorn.workers.gthread import TConn
 
 from src.server.client_socket import ClientSocket
@@ -39,7 +40,7 @@ class Connection(TConn):  # type: ignore[misc]
         """Give gunicorn's parser what has come."""
         super().init()
         self.parser.unreader.unread(bytes(self.received))
-        self.received.clear()
+        self.received = bytearray()
 
     def note_piece(self, latest: float) -> None:
         """Set the time by which more must have come; `latest` if that is earlier."""
@@ -55,3 +56,12 @@ def error_bytes(status: int, code: str, message: str) -> bytes:
     body = json.dumps({"error": {"code": code, "message": message, "request_id": request_id}}) + "\n"
     head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\nContent-Type: application/json\r\n"
     return f"{head}Content-Length: {len(body)}\r\nX-Request-ID: {request_id}\r\n\r\n{body}".encode()
+
+
+def _write_error(sock: ClientSocket, status: int, reason: str, message: str) -> None:
+    code = "internal_error" if status >= 500 else "invalid_request"
+    sock.sendall(error_bytes(status, code, message or f"{reason}."))
+
+
+# gunicorn answers what its parser refuses with HTML, and has no setting for that.
+util.write_error = _write_error
