@@ -144,6 +144,8 @@ def read_checksums(index_dir: Path) -> dict[str, str]:
     path = index_dir / CHECKSUMS_FILE
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
+    except PermissionError as exc:
+        raise IndexCorrupt(f"{path} may not be read by the server's user. Let that user read it.") from exc
     except (OSError, UnicodeDecodeError) as exc:
         raise IndexCorrupt(f"{path} cannot be read ({exc}). {REBUILD}") from exc
     return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}

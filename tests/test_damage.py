@@ -1,5 +1,6 @@
 """Damage is told, not served; and the cure that is advised cures without a restart."""
 
+import os
 import random
 import shutil
 import subprocess
@@ -163,3 +164,28 @@ def test_folder_named_like_a_scratch_copy_is_left_alone(tmp_path: Path, monkeypa
     remove_stale_scratch()
     assert not ours.exists()
     assert all(folder.exists() for folder in foreign)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user who may not read the files")
+def test_files_that_may_not_be_read_are_told_as_such(index: Path, tmp_path: Path) -> None:
+    """Modes 000: the cure is a mode, not a build; each file and the folder itself."""
+    for folder in (tmp_path, *tmp_path.parents):
+        if os.geteuid() == 0 and folder.stat().st_uid == 0 and folder != Path("/"):
+            folder.chmod(folder.stat().st_mode | 0o055)
+    integrity = Integrity(index, ROOT / "data" / "model")
+
+    def check() -> None:
+        Manifest.load(index)
+        integrity.check_index()
+
+    for path in (index, *files_of(index)):
+        mode = path.stat().st_mode
+        path.chmod(0)
+        os.seteuid(65534)
+        try:
+            with pytest.raises(IndexCorrupt, match="may not be read") as caught:
+                check()
+            assert "run.sh build" not in str(caught.value)
+        finally:
+            os.seteuid(0)
+            path.chmod(mode)
