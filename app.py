@@ -1,5 +1,11 @@
 """The WSGI object that gunicorn serves."""
 
-from src.app_factory import create_app
+import sys
 
-app = create_app()
+from src.app_factory import create_app
+from src.errors import ConfigError
+
+try:
+    app = create_app()
+except ConfigError as exc:
+    sys.exit(f"The server cannot start: {exc}")

@@ -33,7 +33,10 @@ workers = 1
 # A successor is forked with the app imported, which halves the CPU of a hand-over.
 preload_app = True
 # Chats wait for an LLM in threads, and /health waits for no chat.
-worker_class = "gthread"
+# The class is gthread with bounds on what a stranger can hold.
+worker_class = "src.server.worker.BoundedWorker"
+# Each write is then seen by the bounds.
+sendfile = False
 threads = settings.gunicorn_threads
 # With a tenth of a CPU a worker can be late with its sign of life.
 timeout = 60

@@ -6,18 +6,20 @@ Nothing heavy is imported here: numpy, onnxruntime, tokenizers, chromadb and req
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import _lru_cache_wrapper, lru_cache, partial, update_wrapper
-from threading import BoundedSemaphore, Lock
-from typing import Any, Generic, TypeVar
+from functools import partial
+from threading import BoundedSemaphore
+from typing import Any
 
 from flask import Flask
 
 from src.artifacts import Manifest, ModelCard
+from src.build_once import BuildOnce
 from src.config import Config
 from src.errors import ConfigError, IndexMismatch
+from src.integrity import Integrity
 from src.memory.c_heap import share_heap
 from src.memory.memory_manager import MemoryManager
 from src.memory.memory_probe import MemoryProbe
@@ -30,71 +32,37 @@ from src.rag.relevance import DEFAULT_FLOORS, Floors
 from src.readiness import Readiness
 from src.retrieval.index import Encoder, Index, open_index
 from src.retrieval.vector_store import VectorSearch, open_vectors, store_format
+from src.server.request_framing import MAX_BODY_BYTES
 from src.web.access import register_access
 from src.web.access_log import register_access_log
 from src.web.error_handlers import register_error_handlers
-from src.web.request_parsing import MAX_BODY_BYTES
 from src.web.routes import register_routes
 from src.web.services import EXTENSION, Services, ServiceState
-
-T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
 
-class BuildOnce(Generic[T]):
-    """`lru_cache` made single-flight for each `Config`: cold callers meet at a lock, one builds, a failure is not kept.
-
-    Each getter has locks of its own, so that nothing quick (`/ready`, `/documents`) waits for what is slow to build.
-    The getters call one another in one direction only.
-    """
-
-    def __init__(self, build: Callable[[Config], T]) -> None:
-        self._build = build
-        self._lock = Lock()
-        self._caches: dict[Config, tuple[_lru_cache_wrapper[T], Lock]] = {}
-        update_wrapper(self, build)
-
-    def __call__(self, config: Config) -> T:
-        """Return the service, building it if this is the first call."""
-        cache, lock = self._cache_of(config)
-        with lock:
-            return cache()
-
-    def is_built(self, config: Config) -> bool:
-        """Tell whether the service is in memory."""
-        return self._cache_of(config)[0].cache_info().currsize > 0
-
-    def clear(self, config: Config) -> None:
-        """Forget the service; the next call builds it again."""
-        cache, lock = self._cache_of(config)
-        with lock:
-            cache.cache_clear()
-
-    def _cache_of(self, config: Config) -> tuple[_lru_cache_wrapper[T], Lock]:
-        cached = self._caches.get(config)
-        if cached is None:
-            with self._lock:
-                fresh = lru_cache(maxsize=1)(partial(self._build, config)), Lock()
-                cached = self._caches.setdefault(config, fresh)
-        return cached
-
-
-@BuildOnce
-def get_manifest(config: Config) -> Manifest:
-    """Read what the index holds, and refuse one that other parts built than are here."""
+def read_manifest(config: Config) -> Manifest:
+    """Read what the index on disk holds, and refuse one that other parts built than are here."""
     manifest = Manifest.load(config.index_dir)
     manifest.require_match(ModelCard.load(config.model_dir), store_format())
     return manifest
 
 
 @BuildOnce
+def get_integrity(config: Config) -> Integrity:
+    """Return what is known of the files; called before the workers are forked, which then share it."""
+    return Integrity(config.index_dir, config.model_dir)
+
+
+@BuildOnce
 def get_embedding_service(config: Config) -> Encoder:
     """Load the embedding model."""
+    get_integrity(config).check_model()
     if config.embedding_backend == "sentence-transformers":
         from src.embedding.sentence_transformers_encoder import SentenceTransformersEncoder, full_name
 
-        built, named = get_manifest(config).spec.model_name, full_name(config.embedding_model_name)
+        built, named = read_manifest(config).spec.model_name, full_name(config.embedding_model_name)
         if built != named:
             cure = f"Set EMBEDDING_MODEL_NAME={built}, or rebuild the index with the other model."
             raise IndexMismatch(f"The index was built with {built}, but EMBEDDING_MODEL_NAME is {named}. {cure}")
@@ -107,17 +75,17 @@ def get_embedding_service(config: Config) -> Encoder:
 @BuildOnce
 def get_vector_store(config: Config) -> VectorSearch:
     """Open the prebuilt Chroma collection, from a scratch copy or at `CHROMA_URL`."""
-    return open_vectors(config.index_dir, get_manifest(config).results.chunks, config.chroma_url)
+    return open_vectors(config.index_dir, get_index(config).manifest.results.chunks, config.chroma_url)
 
 
 @BuildOnce
 def get_index(config: Config) -> Index:
     """Open the index: its texts and words at once; a search by meaning asks for the model and the vectors."""
-    # What /ready has read may be older than the files that are opened here.
-    get_manifest.clear(config)
+    manifest = read_manifest(config)
+    get_integrity(config).check_index()
     return open_index(
         config.index_dir,
-        manifest=get_manifest(config),
+        manifest=manifest,
         get_encoder=partial(get_embedding_service, config),
         get_vectors=partial(get_vector_store, config),
     )
@@ -130,7 +98,7 @@ def get_rag_pipeline(config: Config) -> RAGPipeline:
     if config.llm_api_key:
         client = OpenAIClient(config.llm_base_url, config.llm_api_key)
         generator = Generator(client, (config.llm_model, *config.llm_fallback_models), config.llm_timeout_s)
-    floors = get_manifest(config).results.relevance_floors
+    floors = get_index(config).manifest.results.relevance_floors
     return RAGPipeline(get_index(config), generator, Floors(*floors) if floors else DEFAULT_FLOORS)
 
 
@@ -161,20 +129,28 @@ SERVICES = (
 def load_services(config: Config, memory: MemoryManager) -> None:
     """Build everything and search once, so that the first question finds all of it warm.
 
-    After a failure nothing stays of what was read, so that the next load sees the disk as it is then.
+    An index that is replaced meanwhile is loaded anew, so that nothing is mixed. After a failure nothing stays of what
+    was read, so that the next load sees the disk as it is then.
     """
     share_heap()
     services = [service for service in SERVICES if memory.has_room_for_model or not service.is_heavy]
     try:
-        for service in services:
-            with memory.measure(service.words) if service.is_heavy else nullcontext():
-                service.get(config)
-        with memory.measure("first search"):
-            get_index(config).search("warm-up", limit=1, kind="hybrid" if memory.has_room_for_model else "lexical")
+        with get_integrity(config).loading():
+            _load(config, memory, services)
+            if get_index(config).manifest != read_manifest(config):
+                forget_services(config, SERVICES)
+                _load(config, memory, services)
     except BaseException:
         forget_services(config, SERVICES)
-        get_manifest.clear(config)
         raise
+
+
+def _load(config: Config, memory: MemoryManager, services: Sequence[Service]) -> None:
+    for service in services:
+        with memory.measure(service.words) if service.is_heavy else nullcontext():
+            service.get(config)
+    with memory.measure("first search"):
+        get_index(config).search("warm-up", limit=1, kind="hybrid" if memory.has_room_for_model else "lexical")
 
 
 def unload_services(config: Config, readiness: Readiness) -> None:
@@ -183,6 +159,13 @@ def unload_services(config: Config, readiness: Readiness) -> None:
     if any(service.get.is_built(config) for service in heavy):
         forget_services(config, heavy)
         readiness.reset()
+
+
+def forget_damaged(config: Config, readiness: Readiness) -> None:
+    """Let go of everything, because a file could not be used; the next load reads and checks all of it."""
+    get_integrity(config).forget()
+    forget_services(config, SERVICES)
+    readiness.reset()
 
 
 def forget_services(config: Config, services: Sequence[Service]) -> None:
@@ -228,7 +211,14 @@ def _services(config: Config) -> Services:
         alert_percent=config.memory_alerts_percent,
         alert_vms_mb=config.memory_alerts_vms_mb,
     )
-    readiness = Readiness(lambda: load_services(config, memory))
+    integrity = get_integrity(config)
+
+    def load() -> None:
+        load_services(config, memory)
+        integrity.read_large_files(forget)
+
+    readiness = Readiness(load)
+    forget = partial(forget_damaged, config, readiness)
 
     def drop_caches() -> None:
         if get_index.is_built(config):
@@ -241,7 +231,9 @@ def _services(config: Config) -> Services:
         memory=memory,
         readiness=readiness,
         slots=BoundedSemaphore(config.max_concurrent_chats),
-        get_manifest=partial(get_manifest, config),
+        read_manifest=partial(read_manifest, config),
+        served_manifest=lambda: get_index(config).manifest if get_index.is_built(config) else None,
+        forget_damaged=forget,
         get_index=partial(get_index, config),
         get_rag_pipeline=partial(get_rag_pipeline, config),
         states=lambda: [ServiceState(one.name, one.words, one.get.is_built(config)) for one in SERVICES],

@@ -6,6 +6,8 @@ with, because a mere dimension check does not catch the wrong one. Nothing heavy
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -24,6 +26,15 @@ TOKENIZER_FILE = "tokenizer.json"
 REBUILD = "Run ./run.sh build to rebuild the index."
 BUILD_AGAIN = "The old index is as it was. Make room on that disk, or let its folder be written to, and build again."
 EXPORT = "Run python build_embeddings.py --export-model to make it again, or restore data/model from git."
+
+
+@contextmanager
+def _may_be_read(error: type[ArtifactError]) -> Iterator[None]:
+    """Tell a file that this user may not read from one that is damaged."""
+    try:
+        yield
+    except PermissionError as exc:
+        raise error(f"{exc.filename} may not be read by the server's user. Let that user read it.") from exc
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +73,7 @@ class ModelCard:
         return _digest({"files": self.files, "max_tokens": self.max_tokens, "dimension": self.dimension})
 
     @classmethod
+    @_may_be_read(ModelMissing)
     def load(cls, model_dir: Path) -> Self:
         """Read the card and see that each file it names is there.
 
@@ -153,6 +165,7 @@ class Manifest:
         return _digest(asdict(self))
 
     @classmethod
+    @_may_be_read(IndexCorrupt)
     def load(cls, index_dir: Path) -> Self:
         """Read the manifest and see that the files it stands for are there.
 
@@ -222,6 +235,8 @@ def _digest(value: Any) -> str:
 def _read_json(path: Path, error: type[ArtifactError], cure: str) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
+    except PermissionError:
+        raise
     except (OSError, ValueError) as exc:
         raise error(f"{path} cannot be read ({exc}). {cure}") from exc
     if not isinstance(value, dict):

@@ -38,7 +38,8 @@ class Setting:
         try:
             return self.kind.parse(text)
         except ValueError as exc:
-            shown = "(a secret)" if self.is_secret else repr(text)
+            # An address may hold a password.
+            shown = "(a secret)" if self.is_secret or "@" in text else repr(text)
             raise ConfigError(f"{name}={shown} cannot be used: it must be {self.kind.allowed}.") from exc
 
 
@@ -79,9 +80,17 @@ def _parse_thresholds(text: str) -> tuple[float, ...]:
 
 def _parse_url(text: str) -> str:
     parts = urlsplit(text)
-    if text and (parts.scheme not in ("http", "https") or not parts.hostname):
+    if text and (parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc):
         raise ValueError
     return text.rstrip("/")
+
+
+def _parse_origins(text: str) -> tuple[str, ...]:
+    """Write origins as browsers send them: in small letters, without a slash at the end; `*` is all of them."""
+    origins = tuple(origin.lower().rstrip("/") for origin in _parse_list(text))
+    if not all(re.fullmatch(r"\*|https?://[^/?#@\s*]+", origin) for origin in origins):
+        raise ValueError
+    return origins
 
 
 def _parse_rate(text: str) -> str:
@@ -111,8 +120,9 @@ def _parse_name(text: str) -> str:
 _TEXT = Kind(str, "text")
 _NAME = Kind(_parse_name, "up to 60 printable characters")
 _PATH = Kind(Path, "a path")
-_URL = Kind(_parse_url, "an http or https address")
+_URL = Kind(_parse_url, "an http or https address without a password")
 _LIST = Kind(_parse_list, "words separated by commas")
+_ORIGINS = Kind(_parse_origins, "origins such as https://docs.example.org, separated by commas, or *")
 _THRESHOLDS = Kind(_parse_thresholds, "three ascending numbers separated by commas")
 _RATE = Kind(_parse_rate, '"N per second", minute, hour or day, or off')
 _KEY = Kind(_parse_key, "printable ASCII without spaces")
@@ -203,7 +213,10 @@ class Config:
     )
     rate_limit: str = _setting(_RATE, "60 per minute", "How often one client address may call the API.")
     rate_limit_storage_uri: str = _setting(
-        _TEXT, "memory://", "Where the calls are counted. memory:// is right for one worker.", is_secret=True
+        _TEXT,
+        "memory://",
+        "Where the calls are counted: memory:// is one count for this host, redis://... is one for many hosts.",
+        is_secret=True,
     )
     trusted_proxies: int = _setting(
         _integer(0, 10),
@@ -211,7 +224,7 @@ class Config:
         "The number of proxies in front that add an address to X-Forwarded-For: 2 on Render. 0 ignores that header.",
     )
     cors_origins: tuple[str, ...] = _setting(
-        _LIST, "", "The origins whose pages may call the API from a browser. There are none by default."
+        _ORIGINS, "", "The origins whose pages may call the API from a browser. There are none by default; * is all."
     )
     chroma_url: str = _setting(_URL, "", "A Chroma server that holds the vectors, in place of the store in INDEX_DIR.")
 

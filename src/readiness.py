@@ -58,7 +58,11 @@ class Readiness:
             failed = self.phase == "failed" and time.monotonic() - self._finished_at > RETRY_AFTER_S
             if self._future is None or failed:
                 executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="load")
-                self._future = executor.submit(self._load)
+                try:
+                    self._future = executor.submit(self._load)
+                except RuntimeError as exc:
+                    message = "The system gives no more threads, so nothing loads. Raise its limit of processes."
+                    raise ServiceUnavailable(message, retry_after_s=RETRY_AFTER_S, code="no_threads") from exc
                 self._future.add_done_callback(self._note_end)
                 executor.shutdown(wait=False)
             return self._future

@@ -15,8 +15,6 @@ from src.app_factory import (
     Service,
     create_app,
     get_embedding_service,
-    get_index,
-    get_manifest,
     get_vector_store,
     unload_services,
 )
@@ -165,20 +163,6 @@ def test_nothing_of_a_failed_load_stays(tmp_path: Path) -> None:
     with pytest.raises(RagError):
         services.warm_up()
     assert not any(services.loaded().values())
-    assert not get_manifest.is_built(config)
-
-
-def test_index_is_opened_with_the_manifest_of_that_moment(tmp_path: Path) -> None:
-    """An index that was rebuilt after the first look at /ready is not opened with what that look had read."""
-    shutil.copytree(corpus_places()["INDEX_DIR"], tmp_path / "index")
-    config = replace(CONFIG, index_dir=tmp_path / "index")
-    manifest = get_manifest(config)
-    (tmp_path / "index" / "lexical.sqlite3").rename(tmp_path / "away")
-    with pytest.raises(RagError):
-        get_index(config)
-    (tmp_path / "away").rename(tmp_path / "index" / "lexical.sqlite3")
-    assert get_index(config).manifest == manifest
-    assert get_index(config).manifest is get_manifest(config) is not manifest
 
 
 def test_probes_and_pages_do_not_wait_for_a_load(monkeypatch: pytest.MonkeyPatch) -> None:

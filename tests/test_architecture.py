@@ -17,7 +17,8 @@ ARROWS: dict[str, set[str]] = {
     "retrieval": set(),
     "embedding": set(),
     "memory": set(),
-    "ingestion": {"src.retrieval", "src.embedding", "src.rag.relevance", "src.rag.quotation"},
+    "server": set(),
+    "ingestion": {"src.integrity", "src.retrieval", "src.embedding", "src.rag.relevance", "src.rag.quotation"},
 }
 # The files, or the folder, that may import each library of weight.
 WRAPPERS: dict[str, set[str]] = {
@@ -32,7 +33,8 @@ WRAPPERS: dict[str, set[str]] = {
         "src/embedding/sentence_transformers_encoder.py", "src/embedding/export/onnx_export.py"
     },
     "requests": {"src/rag/openai_client.py"},
-    "limits": {"src/web/access.py"},
+    "limits": {"src/web/rate_limit.py"},
+    "gunicorn": {"src/server/"},
     "Stemmer": {"src/retrieval/analyzer.py"},
     "pebble": {"src/ingestion/parser_process.py"},
 }  # fmt: skip

@@ -35,6 +35,8 @@ def test_empty_environment_gives_the_documented_defaults() -> None:
         ("LOG_LEVEL", "LOUD"),
         ("APP_NAME", "two\nlines"),
         ("MEMORY_ALERTS_PERCENT", "88,78,95"),
+        ("CORS_ORIGINS", "docs.example.org"),
+        ("CORS_ORIGINS", "https://docs.example.org/page"),
     ],
 )
 def test_bad_value_is_refused_by_name_and_value(name: str, value: str) -> None:
@@ -48,6 +50,21 @@ def test_bad_secret_is_refused_without_being_shown() -> None:
     with pytest.raises(ConfigError, match="LLM_API_KEY") as caught:
         Config.from_env({"LLM_API_KEY": "sk-very secret"})
     assert "very" not in str(caught.value)
+
+
+def test_password_in_an_address_is_refused_without_being_shown() -> None:
+    """It would stand in messages and in the log, and nothing here would send it."""
+    for name in ("CHROMA_URL", "LLM_BASE_URL"):
+        with pytest.raises(ConfigError, match=name) as caught:
+            Config.from_env({name: "https://user:hunter2@example.org"})
+        assert "hunter2" not in str(caught.value)
+
+
+def test_origins_are_written_as_browsers_send_them() -> None:
+    """A slash at the end or a capital would match no browser, and say nothing."""
+    config = Config.from_env({"CORS_ORIGINS": "HTTPS://Docs.Example.org/, http://localhost:3000"})
+    assert config.cors_origins == ("https://docs.example.org", "http://localhost:3000")
+    assert Config.from_env({"CORS_ORIGINS": "*"}).cors_origins == ("*",)
 
 
 def test_secrets_are_not_in_the_repr() -> None:

@@ -2,8 +2,10 @@
 
 import json
 import re
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -112,6 +114,29 @@ def test_client_that_leaves_ends_the_llms_work_and_frees_the_place(llm: LLMServe
         has_left.set()
         wait_until(lambda: server.post("/chat", {"message": QUESTION}).status_code == 200, "a free place", 15)
         assert llm.hung_up.wait(15)
+
+
+def test_client_of_a_whole_answer_that_leaves_frees_its_place_at_the_next_piece(llm: LLMServer, tmp_path: Path) -> None:
+    """One mechanism for both: what is about to be sent sees that nobody is there."""
+    settings = {"LLM_API_KEY": "sk-test", "LLM_BASE_URL": llm.url, "MAX_CONCURRENT_CHATS": "1"}
+    with serve(tmp_path / "log", **settings) as server:
+        server.ask(QUESTION)
+        has_left = Event()
+        llm.script = [
+            Reply(headers=SSE, body=[event("Five. "), has_left, event("More. "), event("And. "), HANG_UP]),
+            streamed("Five [1]."),
+        ]
+        llm.hung_up.clear()
+        llm.requests.clear()
+        with closing(socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])))) as connection:
+            body = json.dumps({"message": QUESTION + " Now?"}).encode()
+            head = f"POST /chat HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+            connection.sendall(head.encode() + b"\r\n\r\n" + body)
+            wait_until(lambda: llm.requests, "the LLM is asked")
+            assert server.post("/chat", {"message": QUESTION}).status_code == 503
+        has_left.set()
+        wait_until(lambda: server.post("/chat", {"message": QUESTION}).status_code == 200, "a free place", 10)
+        assert llm.hung_up.wait(10)
 
 
 def test_llm_that_cannot_be_reached_leaves_the_documents_own_sentences(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 `SHA256SUMS` holds the SHA-256 of every file of the index, so that damage is named before anything opens the file: the
 vector store's engine can crash on a block of zeros. The sums are not in the manifest, because the vector store writes
-other bytes at every build and one folder of documents has one manifest. The server reads no sums: it would start later.
+other bytes at every build and one folder of documents has one manifest. The server compares them too (integrity.py).
 """
 
 import hashlib
@@ -15,6 +15,7 @@ from src.embedding.embedding_service import EmbeddingService
 from src.errors import ArtifactError, IndexCorrupt, ModelMissing
 from src.ingestion.chunker import embedding_text
 from src.ingestion.languages import tell_unknown
+from src.integrity import read_checksums
 from src.retrieval.index import open_index
 from src.retrieval.text_store import TextStore, check_sqlite_file
 from src.retrieval.vector_store import check_vector_files, iter_embeddings, store_format
@@ -68,7 +69,7 @@ def check_checksums(index_dir: Path) -> None:
     Raises:
         IndexCorrupt: naming the first file that is damaged, missing or unknown.
     """
-    known = _read_checksums(index_dir / CHECKSUMS_FILE)
+    known = read_checksums(index_dir)
     found = _list_files(index_dir)
     for name in sorted({*known, *found}):
         _require(name in found, f"{name} is missing")
@@ -125,14 +126,6 @@ def _list_files(index_dir: Path) -> list[str]:
     """List the files by relative path; hidden ones are the system's."""
     paths = (path.relative_to(index_dir) for path in index_dir.rglob("*") if path.is_file())
     return sorted(path.as_posix() for path in paths if path.name != CHECKSUMS_FILE and not path.name.startswith("."))
-
-
-def _read_checksums(path: Path) -> dict[str, str]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as exc:
-        raise IndexCorrupt(f"{path} cannot be read ({exc}). {REBUILD}") from exc
-    return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
 
 
 def _require(condition: bool, problem: str) -> None:

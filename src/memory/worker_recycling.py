@@ -182,6 +182,7 @@ class WorkerRecycling:
         what = "hand-over" if has_room else "stop first"
         logger.info("Memory [%s: %s]: %s", what, reason.text, self._probe.describe())
         self.handover.send("ask" if has_room else "leave", is_for_memory=reason.is_for_memory)
+        self._worker.is_followed = True
         if has_room:
             os.kill(self._worker.ppid, signal.SIGTTIN)
         else:

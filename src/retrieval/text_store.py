@@ -39,6 +39,11 @@ class DocumentEntry:
     characters: int
 
 
+_ENTRIES = (
+    "SELECT d.path, d.title, (SELECT count(*) FROM chunks c WHERE c.document = d.id), d.characters FROM documents d"
+)
+
+
 class TextStore:
     """Reads documents and chunks; safe to share between threads, which take turns."""
 
@@ -92,9 +97,10 @@ class TextStore:
         by_id = {row[1]: row for row in rows}
         return [self._to_chunk(by_id[chunk_id]) for chunk_id in chunk_ids if chunk_id in by_id]
 
-    def get_chunks_of(self, path: str) -> list[Chunk]:
-        """Return a document's chunks in their order; none for an unknown path."""
-        rows = self.query("SELECT * FROM chunk_rows WHERE path = ? ORDER BY id", (path,))
+    def get_chunks_of(self, path: str, start: int = 0, end: int = 2**62) -> list[Chunk]:
+        """Return a document's chunks that reach into this span, in their order; none for an unknown path."""
+        sql = "SELECT * FROM chunk_rows WHERE path = ? AND start < ? AND end > ? ORDER BY id"
+        rows = self.query(sql, (path, end, start))
         return [self._to_chunk(row) for row in rows]
 
     def iter_chunks(self) -> Iterator[Chunk]:
@@ -150,13 +156,14 @@ class TextStore:
 
     def list_documents(self, limit: int, offset: int) -> tuple[tuple[DocumentEntry, ...], int]:
         """Return one page of the documents in the order they were built, and how many there are."""
-        rows = self.query(
-            "SELECT d.path, d.title, (SELECT count(*) FROM chunks c WHERE c.document = d.id), d.characters "
-            "FROM documents d ORDER BY d.id LIMIT ? OFFSET ?",
-            (limit, offset),
-        )
+        rows = self.query(f"{_ENTRIES} ORDER BY d.id LIMIT ? OFFSET ?", (limit, offset))
         total = self.query("SELECT count(*) FROM documents")[0][0]
         return tuple(DocumentEntry(*row) for row in rows), total
+
+    def get_entry(self, path: str) -> DocumentEntry | None:
+        """Return what a list says of one document; None for an unknown path."""
+        rows = self.query(f"{_ENTRIES} WHERE d.path = ?", (path,))
+        return DocumentEntry(*rows[0]) if rows else None
 
     def get_hashes(self) -> dict[str, str]:
         """Return the SHA-256 of each document's file, by path."""
@@ -171,11 +178,16 @@ class TextStore:
             return None
         name, title, sha256, page_starts, characters, first_block = rows[0]
         text = self._read_text(first_block, 0, characters)
-        links = self.query(
-            "SELECT start, end, target FROM links WHERE document = (SELECT id FROM documents WHERE path = ?)", (path,)
+        links = tuple(self.get_links(path, 0, characters))
+        return Document(name, title, text, sha256, tuple(json.loads(page_starts)), links)
+
+    def get_links(self, path: str, start: int, end: int) -> list[tuple[int, int, str]]:
+        """Return the links inside a span of a document: start, end, where to."""
+        sql = (
+            "SELECT start, end, target FROM links WHERE document = (SELECT id FROM documents WHERE path = ?) "
+            "AND start >= ? AND end <= ?"
         )
-        spans = tuple((start, end, target) for start, end, target in links)
-        return Document(name, title, text, sha256, tuple(json.loads(page_starts)), spans)
+        return [(first, last, target) for first, last, target in self.query(sql, (path, start, end))]
 
     def _to_chunk(self, row: tuple[Any, ...]) -> Chunk:
         _, chunk_id, document, title, section, page, start, end, sentences, lead, first_block = row

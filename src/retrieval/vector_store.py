@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from src.artifacts import REBUILD
 from src.errors import IndexCorrupt, ServiceUnavailable
 from src.records import Filters
 from src.retrieval.ranking import ScoredId
+from src.retrieval.scratch import copy_writable, make_scratch, remove_scratch, remove_stale_scratch, scratch_errors
 from src.retrieval.text_store import check_sqlite_file
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 VECTORS_DIR = "chroma_db"
 COLLECTION = "passages"
-SCRATCH_PREFIX = "rag512-"
 # A store that 1.5.9 wrote is read with equal results by 1.3.0, 1.5.0 and 1.5.4; 1.1.0 and 1.0.15 crash on it. To add a
 # version, read a store of the version before with it, and run tests/retrieval/test_vector_store.py.
 COMPATIBLE_FROM, COMPATIBLE_BELOW = (1, 3), (1, 6)
@@ -134,7 +133,7 @@ class VectorStore:
         import chromadb_rust_bindings as engine
 
         self._source = source
-        self._remove_scratch = weakref.finalize(self, _remove_scratch, scratch, os.getpid())
+        self._remove_scratch = weakref.finalize(self, remove_scratch, scratch, os.getpid())
         with _translated(source):
             self._engine = engine.Bindings(
                 allow_reset=False,
@@ -157,10 +156,11 @@ class VectorStore:
         """
         remove_stale_scratch()
         source = index_dir / VECTORS_DIR
-        scratch = Path(tempfile.mkdtemp(prefix=f"{SCRATCH_PREFIX}{os.getpid()}-"))
+        with scratch_errors(source):
+            scratch = make_scratch()
         try:
-            with _translated(source):
-                _copy_writable(source, scratch)
+            with _translated(source), scratch_errors(source):
+                copy_writable(source, scratch)
             store = cls(scratch, source)
             count = store.count()
             if count != chunks:
@@ -188,39 +188,6 @@ class VectorStore:
 
     def _is_open(self) -> bool:
         return self._remove_scratch.alive
-
-
-def _remove_scratch(scratch: Path, pid: int) -> None:
-    """Remove a copy, but not from a forked child, which inherited its parent's."""
-    if pid == os.getpid():
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def remove_stale_scratch() -> None:
-    """Remove scratch copies whose process is gone, for instance killed."""
-    for directory in Path(tempfile.gettempdir()).glob(f"{SCRATCH_PREFIX}[0-9]*-*"):
-        if not _is_alive(int(directory.name.split("-")[1])):
-            shutil.rmtree(directory, ignore_errors=True)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _copy_writable(source: Path, target: Path) -> None:
-    """Copy contents without modes: the source may be read-only, Chroma must write."""
-    for item in source.iterdir():
-        if item.is_dir():
-            (target / item.name).mkdir()
-            _copy_writable(item, target / item.name)
-        else:
-            shutil.copyfile(item, target / item.name)
 
 
 @contextmanager

@@ -8,7 +8,6 @@ import hmac
 import uuid
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
-from functools import lru_cache
 from typing import Any, TypeVar
 
 from flask import Flask, Response, g, request
@@ -16,6 +15,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from src.config import Config
 from src.errors import RequestError
+from src.web.rate_limit import limit_calls
 from src.web.request_parsing import PLAIN_ID
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -59,7 +59,7 @@ def register_access(app: Flask, config: Config) -> None:
     """Install the checks before, and the headers after, every request."""
     if config.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=config.trusted_proxies)  # type: ignore[method-assign]
-    count_call = None if config.rate_limit == "off" else _rate_limiter(config)
+    count_call = None if config.rate_limit == "off" else limit_calls(config)
 
     @app.before_request
     def check() -> None:
@@ -81,7 +81,7 @@ def register_access(app: Flask, config: Config) -> None:
         for name, value in _HEADERS.items():
             response.headers.setdefault(name, value)
         origin = request.headers.get("Origin", "")
-        if origin in config.cors_origins:
+        if origin and (origin in config.cors_origins or "*" in config.cors_origins):
             response.headers["Access-Control-Allow-Origin"] = origin
             response.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type, X-Request-ID"
             response.headers["Access-Control-Expose-Headers"] = "X-Request-ID, Retry-After"
@@ -104,24 +104,3 @@ def _sends_one_of(expected: Sequence[str]) -> bool:
     # Every key is compared, each in constant time, so that the time tells nothing about them.
     matches = [hmac.compare_digest(given.strip().encode(), key.encode()) for key in expected]
     return scheme.lower() == "bearer" and any(matches)
-
-
-def _rate_limiter(config: Config) -> Callable[[str], None]:
-    get_limiter = lru_cache(maxsize=1)(lambda: _build_limiter(config))
-
-    def count_call(client: str) -> None:
-        limiter, limit = get_limiter()
-        if not limiter.hit(limit, client):
-            retry_after_s = limit.get_expiry()
-            message = f"More than {config.rate_limit} from your address. Wait and try again."
-            raise RequestError(message, status=429, code="rate_limited", retry_after_s=retry_after_s)
-
-    return count_call
-
-
-def _build_limiter(config: Config) -> tuple[Any, Any]:
-    from limits import parse
-    from limits.storage import storage_from_string
-    from limits.strategies import MovingWindowRateLimiter
-
-    return MovingWindowRateLimiter(storage_from_string(config.rate_limit_storage_uri)), parse(config.rate_limit)

@@ -1,12 +1,13 @@
 """Admits a request to the services, and runs a chat: one way for every route, whole and as a stream."""
 
+import select
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
-from flask import Response, g, jsonify
+from flask import Response, g, jsonify, request
 
-from src.errors import ServiceUnavailable
+from src.errors import ArtifactError, RequestError, ServiceUnavailable
 from src.records import Answer, AnswerEvent, Done, MemoryMode
 from src.web.access_log import notes_of_request
 from src.web.event_stream import stream_response
@@ -38,6 +39,9 @@ def admitted(services: Services, *, words_only: bool = False) -> Iterator[Memory
         if mode is not MemoryMode.DEGRADED and not words_only:
             services.readiness.wait(WAIT_FOR_SERVICES_S)
         yield mode
+    except ArtifactError:
+        services.forget_damaged()
+        raise
     finally:
         services.slots.release()
 
@@ -68,14 +72,36 @@ def answer_chat(chat: ChatRequest, to_body: ToBody, to_frames: ToFrames) -> Resp
         events = stack.enter_context(running_chat(get_services(), chat))
         if chat.stream:
             return stream_response(events, to_frames, stack.pop_all())
-        done = next(event for event in events if isinstance(event, Done))
+        done = next(event for event in _while_client_waits(events) if isinstance(event, Done))
         return jsonify(to_body(done.answer, g.request_id))
+
+
+def _while_client_waits(events: Iterator[AnswerEvent]) -> Iterator[AnswerEvent]:
+    """Stop when the client of a whole answer has hung up, seen at the next piece of the answer.
+
+    A stream needs no look: it cannot be written any more.
+
+    Raises:
+        RequestError: 499, which nobody reads.
+    """
+    sock = request.environ.get("gunicorn.socket")
+    poll = select.poll()
+    if sock is not None:
+        poll.register(sock, getattr(select, "POLLRDHUP", 0))
+    for event in events:
+        if poll.poll(0):
+            raise RequestError("The client has hung up.", status=499, code="client_gone")
+        yield event
 
 
 def _counted(events: Iterator[AnswerEvent], services: Services) -> Iterator[AnswerEvent]:
     notes = notes_of_request()
-    for event in events:
-        if isinstance(event, Done):
-            services.chat_counts[event.answer.answered_by] += 1
-            notes.answered_by, notes.mode = event.answer.answered_by, event.answer.mode
-        yield event
+    try:
+        for event in events:
+            if isinstance(event, Done):
+                services.chat_counts[event.answer.answered_by] += 1
+                notes.answered_by, notes.mode = event.answer.answered_by, event.answer.mode
+            yield event
+    except ArtifactError:
+        services.forget_damaged()
+        raise

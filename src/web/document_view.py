@@ -5,8 +5,7 @@ markdown-it and nh3 are imported by the first page that is asked for: 3 MB, and 
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from html import escape
 from typing import TYPE_CHECKING
@@ -14,14 +13,14 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from src.records import Chunk, Document
+from src.records import Chunk
 from src.retrieval.text_store import WEB_ADDRESSES
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
-# A longer document is shown in parts.
-MAX_SHOWN_CHARS = 200_000
+# Of one document, shown or sent at once: a page of 200,000 takes some MB while it is made.
+PAGE_CHARS = 200_000
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _HEADING = re.compile(r"^(#{1,6} .*)$", re.MULTILINE)
 _SIGN = re.compile("\ufdd0(\\d+)\ufdd1")
@@ -36,20 +35,9 @@ _ATTRIBUTES = {"a": {"href"}, "mark": {"id"}, "span": {"id", "class"}, "ol": {"s
 Span = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What one page shows of a document.
-
-    Args:
-        earlier, later: the passage, counting from 0, at which the part before or after begins; None: there is none.
-    """
-
-    html: Markup
-    earlier: int | None
-    later: int | None
-
-
-def parse_mark(arguments: Mapping[str, str], text: str, passages: Sequence[Chunk]) -> Span | None:
+def parse_mark(
+    arguments: Mapping[str, str], characters: int, get_passage: Callable[[int], Chunk | None]
+) -> Span | None:
     """Read what is to be marked: `start` and `end`, or `passage` counting from 0 as in a chunk's id.
 
     An address that makes no sense marks nothing; it is not an error.
@@ -57,25 +45,11 @@ def parse_mark(arguments: Mapping[str, str], text: str, passages: Sequence[Chunk
     numbers = {
         name: int(value) for name in ("start", "end", "passage") if _NUMBER.fullmatch(value := arguments.get(name, ""))
     }
-    if numbers.get("passage", len(passages)) < len(passages):
-        chunk = passages[numbers["passage"]]
+    chunk = get_passage(numbers["passage"]) if "passage" in numbers else None
+    if chunk:
         return chunk.start, chunk.end
-    start, end = numbers.get("start", 0), min(numbers.get("end", 0), len(text))
+    start, end = numbers.get("start", 0), min(numbers.get("end", 0), characters)
     return (start, end) if start < end else None
-
-
-def render_document(document: Document, passages: Sequence[Chunk], mark: Span | None) -> Part:
-    """Render a document, or the part of a long one that holds the beginning of the mark."""
-    begins = [0]
-    for number, chunk in enumerate(passages):
-        if chunk.end - passages[begins[-1]].start > MAX_SHOWN_CHARS:
-            begins.append(number)
-    place = sum(passages[number].start <= (mark or (0, 0))[0] for number in begins[1:])
-    start = passages[begins[place]].start if place else 0
-    later = begins[place + 1] if place + 1 < len(begins) else None
-    end = len(document.text) if later is None else passages[later].start
-    html = _render(document, passages, mark, (start, end))
-    return Part(html, begins[place - 1] if place else None, later)
 
 
 def excerpt(text: str, limit_chars: int = 320) -> str:
@@ -84,33 +58,49 @@ def excerpt(text: str, limit_chars: int = 320) -> str:
     return words if len(words) <= limit_chars else words[:limit_chars].rsplit(" ", 1)[0] + " …"
 
 
-def _render(document: Document, passages: Sequence[Chunk], mark: Span | None, shown: Span) -> Markup:
+def render_part(
+    text: str,
+    passages: Sequence[Chunk],
+    links: Sequence[tuple[int, int, str]],
+    mark: Span | None,
+    *,
+    offset: int = 0,
+    is_plain: bool,
+) -> Markup:
+    """Render a part of a document.
+
+    Args:
+        passages, links, mark: with their places in the document.
+        offset: where in the document the part begins.
+    """
     import nh3
 
     tags: list[str] = []
     events: list[tuple[int, int, str]] = []
 
     def put(at: int, order: int, tag: str) -> None:
-        if shown[0] <= at <= shown[1]:
+        if 0 <= at <= len(text):
             events.append((at, order, f"\ufdd0{len(tags)}\ufdd1"))
             tags.append(tag)
 
-    for number, chunk in enumerate(passages, start=1):
-        at = next(_words(document.text, chunk.start, chunk.end), (chunk.start, 0))[0]
-        put(at, 1, f'<span class="cut" id="p{number}">{number}</span>')
-    for number, (start, end) in enumerate(_words(document.text, *mark) if mark else ()):
+    for chunk in passages:
+        start = chunk.start - offset
+        at = next(_words(text, start, chunk.end - offset), (start, 0))[0]
+        put(at, 1, f'<span class="cut" id="p{chunk.number + 1}">{chunk.number + 1}</span>')
+    marked = _words(text, max(0, mark[0] - offset), max(0, mark[1] - offset)) if mark else ()
+    for number, (start, end) in enumerate(marked):
         put(start, 2, '<mark id="marked">' if number == 0 else "<mark>")
         put(end, -2, "</mark>")
-    for start, end, target in document.links:
+    for start, end, target in links:
         href = target if target.startswith(WEB_ADDRESSES) else f"/documents/{quote(target)}"
-        put(start, 3, f'<a href="{escape(href)}">')
-        put(end, -3, "</a>")
-    pieces, at = [], shown[0]
+        put(start - offset, 3, f'<a href="{escape(href)}">')
+        put(end - offset, -3, "</a>")
+    pieces, at = [], 0
     for place, _, sign in sorted(events):
-        pieces += [document.text[at:place], sign]
+        pieces += [text[at:place], sign]
         at = place
-    text = "".join([*pieces, document.text[at : shown[1]]])
-    html = _plain(text) if document.is_plain else _markdown(text)
+    signed = "".join([*pieces, text[at:]])
+    html = _plain(signed) if is_plain else _markdown(signed)
     html = _SIGN.sub(lambda sign: tags[int(sign[1])], html)
     clean = nh3.clean(html, tags=_TAGS, attributes=_ATTRIBUTES, url_schemes={"http", "https", "mailto"})
     return Markup(clean)  # noqa: S704 - only the tags above are left in it

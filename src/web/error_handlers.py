@@ -4,12 +4,15 @@ Programs get JSON; a person's browser gets the same error as a page.
 """
 
 import logging
+import re
 
 from flask import Flask, Response, g, jsonify, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from src.errors import ArtifactError, RequestError, ServiceUnavailable
 from src.web.pages import prefers_html
+
+_FOLDERS = re.compile(r"(?<![\w:/.])/(?:[^/\s'\"]+/)+")
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +36,14 @@ _TITLES = {
 }
 
 
+def without_folders(message: str) -> str:
+    """Leave of each path in a message its last part: where things lie on the server is nobody's business."""
+    return _FOLDERS.sub("", message)
+
+
 def error_response(status: int, code: str, message: str, *, retry_after_s: int | None = None) -> Response:
     """Give `{"error": {...}}` or its page, with its status, and `Retry-After` where waiting helps."""
-    error = {"code": code, "message": message, "request_id": g.get("request_id", "")}
+    error = {"code": code, "message": without_folders(message), "request_id": g.get("request_id", "")}
     if request.method in ("GET", "HEAD") and prefers_html():
         title = _TITLES.get(status, "That did not work")
         response = make_response(render_template("error.html", title=title, status=status, error=error))
@@ -53,7 +61,10 @@ def register_error_handlers(app: Flask) -> None:
 
     @app.errorhandler(RequestError)
     def refuse(exc: RequestError) -> Response:
-        return error_response(exc.status, exc.code, str(exc), retry_after_s=exc.retry_after_s)
+        response = error_response(exc.status, exc.code, str(exc), retry_after_s=exc.retry_after_s)
+        if exc.status == 401:
+            response.headers["WWW-Authenticate"] = "Bearer"
+        return response
 
     @app.errorhandler(ServiceUnavailable)
     def postpone(exc: ServiceUnavailable) -> Response:

@@ -11,6 +11,7 @@ from flask import Response, g
 
 from src.errors import RagError
 from src.records import AnswerEvent, Done, Sources, Token
+from src.web.error_handlers import without_folders
 from src.web.responses import answer_json, sources_json
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ def answer_frames(events: Iterator[AnswerEvent], request_id: str) -> Iterator[st
 def broken_off_json(exc: RagError, request_id: str) -> dict[str, Any]:
     """Log that an answer broke off in the middle, and give the error that the stream ends with."""
     logger.warning("Answer broke off: request_id=%s: %s", request_id, exc)
-    return {"error": {"code": "answer_broke_off", "message": str(exc), "request_id": request_id}}
+    return {"error": {"code": "answer_broke_off", "message": without_folders(str(exc)), "request_id": request_id}}
 
 
 def _frame_of(event: AnswerEvent, request_id: str) -> str:

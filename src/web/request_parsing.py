@@ -11,7 +11,6 @@ from flask import Request
 from src.errors import RequestError
 from src.records import Filters, Turn
 
-MAX_BODY_BYTES = 256 * 1024
 MAX_MESSAGE_CHARS = 2000
 MAX_TURN_CHARS = 8000
 # A character takes up to 12 bytes in a query string, and gunicorn refuses a request line of over 8190.
@@ -107,6 +106,14 @@ def parse_page(arguments: Mapping[str, str], *, default_limit: int) -> tuple[int
         values[name] = int(text)
     limit = parse_integer(values, "limit", 1, MAX_LIMIT, default=default_limit)
     return limit, parse_integer(values, "offset", 0, MAX_OFFSET, default=0)
+
+
+def parse_offset(arguments: Mapping[str, str]) -> int:
+    """Read `offset`, in characters of a document."""
+    text = arguments.get("offset", "0")
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise RequestError("offset must be a whole number.")
+    return int(text)
 
 
 def parse_json_object(request: Request) -> dict[str, Any]:

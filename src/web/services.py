@@ -35,6 +35,8 @@ class Services:
     """Getters that build on first use and return the same object afterwards.
 
     Args:
+        read_manifest: of the index on disk now; served_manifest: of the one that is open, if one is.
+        forget_damaged: called when a file of the index or the model could not be used.
         states: of every service, in the order in which they load; asking loads nothing.
         slots: one for each chat or search that may run at once.
         cache_stats: of the caches that exist now; asking loads nothing.
@@ -46,7 +48,9 @@ class Services:
     memory: MemoryManager
     readiness: Readiness
     slots: BoundedSemaphore
-    get_manifest: Callable[[], Manifest]
+    read_manifest: Callable[[], Manifest]
+    served_manifest: Callable[[], Manifest | None]
+    forget_damaged: Callable[[], None]
     get_index: Callable[[], Index]
     get_rag_pipeline: Callable[[], RAGPipeline]
     states: Callable[[], list[ServiceState]]

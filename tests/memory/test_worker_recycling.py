@@ -1,6 +1,5 @@
 """A real gunicorn with the project's gunicorn.conf.py, a toy app, and clients that chat all the while."""
 
-import http.client
 import os
 import signal
 from pathlib import Path
@@ -159,19 +158,13 @@ def test_no_room_for_two_stops_first_and_loses_nothing(tmp_path: Path) -> None:
         wait_until(lambda: server.get("/health")["is_warm"], "the heir loads without being asked")
 
 
-def test_idle_connection_of_a_retired_worker_still_serves_one_request(tmp_path: Path) -> None:
-    """A client may be sending just as the worker retires: it is answered, and told to close."""
-    with GunicornServer.run(tmp_path, MAX_REQUESTS="1", MAX_REQUESTS_JITTER="0") as server:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
-        connection.request("GET", "/health")
-        connection.getresponse().read()
+def test_idle_connection_of_a_retired_worker_is_served_by_its_successor(tmp_path: Path) -> None:
+    """A client keeps its connection through a hand-over, whenever it sends its next request."""
+    with GunicornServer.run(tmp_path, MAX_REQUESTS="1", MAX_REQUESTS_JITTER="0") as server, server.connect() as ask:
+        elder = ask("GET", "/health")["pid"]
         server.chat()
-        wait_until(lambda: "Handling signal: ttou" in server.log, "the elder is retired")
-        connection.request("GET", "/health")
-        response = connection.getresponse()
-        assert response.status == 200
-        assert response.getheader("Connection") == "close"
-        connection.close()
+        wait_until(lambda: elder not in server.workers, "the elder is gone")
+        assert ask("GET", "/health")["pid"] != elder
 
 
 def test_server_stops_while_a_successor_hangs(tmp_path: Path) -> None:

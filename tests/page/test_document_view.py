@@ -1,14 +1,15 @@
 """How a document's page is made of its text."""
 
-import re
+from collections.abc import Callable, Sequence
 
 from bs4 import BeautifulSoup
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import Markup
 
 from src.records import Chunk, Document
 from src.web import document_view
-from src.web.document_view import Part, excerpt, parse_mark, render_document
+from src.web.document_view import Span, excerpt, parse_mark, render_part
 
 TEXT = (
     "# Bees\n\nThey hum `a_b` & <dance>. Ask us.\n\n- One\n- Two\n\n| Kind | Days |\n| --- | --- |\n| Sick | 10 |\n\n"
@@ -24,11 +25,19 @@ def chunk(text: str, start: int, end: int) -> Chunk:
     return Chunk(f"bees.md#{start}", "bees.md", "Bees", "", None, text[start:end], start, end, ())
 
 
-def soup(part: Part) -> BeautifulSoup:
-    return BeautifulSoup(str(part.html), "html.parser")
+def of(passages: Sequence[Chunk]) -> Callable[[int], Chunk | None]:
+    return lambda number: passages[number] if number < len(passages) else None
 
 
-def marked(part: Part) -> str:
+def render(document: Document, passages: Sequence[Chunk], mark: Span | None) -> Markup:
+    return render_part(document.text, passages, document.links, mark, is_plain=document.is_plain)
+
+
+def soup(html: Markup) -> BeautifulSoup:
+    return BeautifulSoup(str(html), "html.parser")
+
+
+def marked(part: Markup) -> str:
     return " ".join(mark.get_text() for mark in soup(part).find_all("mark"))
 
 
@@ -38,7 +47,7 @@ def letters(text: str) -> str:
 
 def test_blocks_are_shown_as_such() -> None:
     """Headings below the page's own, lists, tables and code; all else is text."""
-    page = soup(render_document(document(TEXT), [chunk(TEXT, 0, len(TEXT))], None))
+    page = soup(render(document(TEXT), [chunk(TEXT, 0, len(TEXT))], None))
     assert [page.h2.get_text(), page.ul.li.get_text(), page.td.get_text(), page.pre.get_text()] == [
         "1Bees", "One", "Sick", "x = 1\n",
     ]  # fmt: skip
@@ -49,16 +58,16 @@ def test_blocks_are_shown_as_such() -> None:
 def test_mark_over_several_blocks_marks_the_words_of_each() -> None:
     """No tag goes over the end of a block, a cell or code."""
     start, end = TEXT.index("hum"), TEXT.index(" = 1")
-    part = render_document(document(TEXT), [], (start, end))
+    part = render(document(TEXT), [], (start, end))
     assert marked(part) == "hum a_b & <dance>. Ask us. One Two Kind Days Sick 10 x"
-    assert str(part.html).count('id="marked"') == 1
+    assert str(part).count('id="marked"') == 1
 
 
 def test_links_lead_to_addresses_and_documents() -> None:
     """A link goes on under a mark."""
     links = tuple((TEXT.index(word), TEXT.index(word) + len(word), target) for word, target in
                   (("hum", 'https://x.example/?a=1&b="2'), ("Ask us", "my file.md")))  # fmt: skip
-    page = soup(render_document(document(TEXT, links=links), [], (TEXT.index("They"), TEXT.index("&"))))
+    page = soup(render(document(TEXT, links=links), [], (TEXT.index("They"), TEXT.index("&"))))
     assert [(link.get_text(), link["href"]) for link in page.find_all("a")] == [
         ("hum", 'https://x.example/?a=1&b="2'),
         ("Ask us", "/documents/my%20file.md"),
@@ -67,18 +76,19 @@ def test_links_lead_to_addresses_and_documents() -> None:
 
 def test_plain_text_keeps_its_signs_and_lines() -> None:
     """A `#` in it is no heading."""
-    page = soup(render_document(document("# 1\n- a <b>\n", path="a.txt"), [], (2, 8)))
+    page = soup(render(document("# 1\n- a <b>\n", path="a.txt"), [], (2, 8)))
     assert [line.get_text() for line in page.find_all("p")] == ["# 1", "- a <b>"]
 
 
-def test_long_document_is_shown_in_parts(monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    """The part with the mark comes, and the parts beside it are a link away."""
-    monkeypatch.setattr(document_view, "MAX_SHOWN_CHARS", 30)
-    text = "".join(f"Paragraph number {n}.\n\n" for n in range(6))
-    passages = [chunk(text, found.start(), found.end()) for found in re.finditer(r"Para.*", text)]
-    parts = [render_document(document(text), passages, (item.start, item.end)) for item in passages]
-    assert all(item.text in soup(part).get_text() for item, part in zip(passages, parts, strict=True))
-    assert [(part.earlier, part.later) for part in parts] == [(None, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, None)]
+def test_part_of_a_document_has_its_own_places() -> None:
+    """Passages, links and the mark are where they stand in the document, and what is outside of the part is left out."""
+    text = "First one.\n\nSecond two.\n\nThird three."
+    passages = [chunk(text, 12, 23), chunk(text, 25, 37)]
+    links = [(0, 5, "https://a.example/"), (19, 22, "https://b.example/")]
+    page = soup(render_part(text[12:], passages, links, (5, 18), offset=12, is_plain=False))
+    assert page.get_text().split() == ["13Second", "two.", "26Third", "three."]
+    assert [mark.get_text() for mark in page.find_all("mark")] == ["Second"]
+    assert [(link.get_text(), link["href"]) for link in page.find_all("a")] == [("two", "https://b.example/")]
 
 
 LINES = st.sampled_from(
@@ -91,8 +101,8 @@ LINES = st.sampled_from(
 def test_marks_are_words_of_the_span_whatever_is_written(lines: list[str], start: int, end: int) -> None:
     """And nothing but the known tags is in the page."""
     text = "\n".join(lines)
-    mark = parse_mark({"start": str(start), "end": str(end)}, text, [])
-    part = render_document(document(text), [], mark)
+    mark = parse_mark({"start": str(start), "end": str(end)}, len(text), of([]))
+    part = render(document(text), [], mark)
     span = text[slice(*mark)] if mark else ""
     for words in soup(part).find_all("mark"):
         assert letters(words.get_text()) in letters(span)
@@ -103,9 +113,9 @@ def test_nonsense_in_the_address_marks_nothing() -> None:
     """A broken link still shows the document."""
     passages = [chunk(TEXT, 0, 18), chunk(TEXT, 18, 29)]
     for arguments in ({}, {"start": "9"}, {"start": "9", "end": "3"}, {"start": "-1", "end": "x"}, {"passage": "2"}):
-        assert parse_mark(arguments, TEXT, passages) is None
-    assert parse_mark({"passage": "1"}, TEXT, passages) == (18, 29)
-    assert parse_mark({"start": "8", "end": "9999"}, TEXT, passages) == (8, len(TEXT))
+        assert parse_mark(arguments, len(TEXT), of(passages)) is None
+    assert parse_mark({"passage": "1"}, len(TEXT), of(passages)) == (18, 29)
+    assert parse_mark({"start": "8", "end": "9999"}, len(TEXT), of(passages)) == (8, len(TEXT))
 
 
 def test_excerpt_is_one_paragraph_without_headings() -> None:

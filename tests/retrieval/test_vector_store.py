@@ -69,10 +69,10 @@ def test_copies_of_dead_processes_are_removed(index_dir: Path, scratch_root: Pat
     """A killed worker leaves its copy; the next one clears it, and only it."""
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    (scratch_root / f"rag512-{dead.pid}-x").mkdir()
-    (scratch_root / f"rag512-{os.getppid()}-x").mkdir()
+    (scratch_root / f"rag512-{dead.pid}-abcdefgh").mkdir()
+    (scratch_root / f"rag512-{os.getppid()}-abcdefgh").mkdir()
     VectorStore.open(index_dir, len(CHUNKS)).close()
-    assert [path.name for path in scratch_root.iterdir()] == [f"rag512-{os.getppid()}-x"]
+    assert [path.name for path in scratch_root.iterdir()] == [f"rag512-{os.getppid()}-abcdefgh"]
 
 
 def test_store_format_is_one_for_versions_that_read_each_others_stores() -> None:

@@ -40,6 +40,7 @@ def test_key_is_asked_for_where_one_is_set(path: str, header: dict[str, str]) ->
     """Without the key: 401 that says how to send it."""
     response = client_of(api_key=("key", "other")).get(path, headers=header)
     assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"] == "Bearer"
     assert "Authorization: Bearer" in response.get_json()["error"]["message"]
 
 
@@ -120,6 +121,12 @@ def test_only_named_origins_may_call_from_a_page() -> None:
     assert allowed.headers["Access-Control-Allow-Origin"] == "https://docs.example"
     other = client.get("/health", headers={"Origin": "https://evil.example"})
     assert "Access-Control-Allow-Origin" not in other.headers
+
+
+def test_any_origin_may_call_where_that_is_said() -> None:
+    """`*` is no origin that a browser sends."""
+    response = client_of(cors_origins=("*",)).get("/health", headers={"Origin": "https://any.example"})
+    assert response.headers["Access-Control-Allow-Origin"] == "https://any.example"
 
 
 def test_preflight_and_unknown_path_need_no_key() -> None:

@@ -5,6 +5,7 @@ from flask import Flask, abort
 
 from src.app_factory import create_app
 from src.config import Config
+from src.errors import IndexCorrupt
 from src.records import Chunk, Hit, Retrieval
 from src.web.responses import sources_json
 
@@ -23,7 +24,18 @@ def app() -> Flask:
     def teapot() -> str:
         abort(418, description="Short and stout.")
 
+    @app.get("/damaged")
+    def damaged() -> str:
+        message = "/srv/app-1/data/index/lexical.sqlite3 cannot be read. Run ./run.sh build; see data/index/x and http://a/b/c."
+        raise IndexCorrupt(message)
+
     return app
+
+
+def test_error_names_files_and_no_folders(app: Flask) -> None:
+    """Where things lie on the server is nobody's business; commands and addresses stay."""
+    message = app.test_client().get("/damaged").get_json()["error"]["message"]
+    assert message == "lexical.sqlite3 cannot be read. Run ./run.sh build; see data/index/x and http://a/b/c."
 
 
 def test_unexpected_error_hides_what_it_was(app: Flask) -> None:

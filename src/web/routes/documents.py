@@ -7,10 +7,12 @@ from flask import Blueprint, Response, jsonify, request, send_from_directory
 from flask.typing import ResponseReturnValue
 
 from src.errors import RequestError
+from src.records import Chunk, is_plain
+from src.retrieval.text_store import DocumentEntry, TextStore
 from src.web.chat_run import admitted
-from src.web.document_view import excerpt, parse_mark, render_document
+from src.web.document_view import PAGE_CHARS, excerpt, parse_mark, render_part
 from src.web.pages import page_response, prefers_html
-from src.web.request_parsing import parse_page, parse_search_arguments
+from src.web.request_parsing import parse_offset, parse_page, parse_search_arguments
 from src.web.responses import passage_json
 from src.web.services import get_services
 
@@ -30,7 +32,9 @@ def list_documents() -> ResponseReturnValue:
     if prefers_html() and request.args.get("q", "").strip():
         return _search_page()
     limit, offset = parse_page(request.args, default_limit=50)
-    entries, total = get_services().get_index().texts.list_documents(limit, offset)
+    services = get_services()
+    with admitted(services, words_only=True):
+        entries, total = services.get_index().texts.list_documents(limit, offset)
     if prefers_html():
         return page_response("documents.html", entries=entries, total=total, limit=limit, offset=offset, query="")
     documents = [
@@ -42,29 +46,58 @@ def list_documents() -> ResponseReturnValue:
 
 @document_routes.get("/documents/<path:path>")
 def show_document(path: str) -> ResponseReturnValue:
-    """Give one document's text and where the index cut it; on the page, what `start` and `end` name is marked.
+    """Give one document's text, in parts of `PAGE_CHARS`, and where the index cut it.
 
-    `original` asks for the file itself, which lies in `DOCUMENTS_DIR` where that was deployed, too.
+    On the page, what `start` and `end` name is marked, and the part is shown in which it begins. `original` asks for
+    the file itself, which lies in `DOCUMENTS_DIR` where that was deployed, too.
     """
-    store = get_services().get_index().texts
-    document = store.get_document(path)
-    if document is None:
-        raise RequestError(f"No document {path!r} is indexed; GET /documents lists them.", status=404, code="not_found")
-    folder = get_services().config.documents_dir.absolute()
-    has_original = (folder / path).is_file()
-    if has_original and "original" in request.args:
-        return send_from_directory(folder, path, as_attachment=True)
-    passages = store.get_chunks_of(path)
-    if prefers_html():
-        mark = parse_mark(request.args, document.text, passages)
-        part = render_document(document, passages, mark)
-        values = {"document": document, "passages": passages, "mark": mark, "part": part}
-        return page_response("document.html", has_original=has_original, **values)
-    return jsonify(
-        document=document.path,
-        title=document.title,
-        text=document.text,
-        passages=[passage_json(chunk) for chunk in passages],
+    services = get_services()
+    with admitted(services, words_only=True):
+        store = services.get_index().texts
+        entry = store.get_entry(path)
+        if entry is None:
+            message = f"No document {path!r} is indexed; GET /documents lists them."
+            raise RequestError(message, status=404, code="not_found")
+        folder = services.config.documents_dir.absolute()
+        has_original = (folder / path).is_file()
+        if has_original and "original" in request.args:
+            return send_from_directory(folder, path, as_attachment=True)
+        if prefers_html():
+            return _document_page(store, entry, has_original=has_original)
+        offset = parse_offset(request.args)
+        text = store.read_text(path, offset, min(offset + PAGE_CHARS, entry.characters))
+        return jsonify(
+            document=path,
+            title=entry.title,
+            characters=entry.characters,
+            offset=offset,
+            text=text,
+            passages=[passage_json(chunk) for chunk in store.get_chunks_of(path, offset, offset + PAGE_CHARS)],
+        )
+
+
+def _document_page(store: TextStore, entry: DocumentEntry, *, has_original: bool) -> Response:
+    def get_passage(number: int) -> Chunk | None:
+        return next(iter(store.get_chunks([f"{entry.path}#{number}"])), None)
+
+    mark = parse_mark(request.args, entry.characters, get_passage)
+    place = mark[0] if mark else parse_offset(request.args)
+    before = place // PAGE_CHARS * PAGE_CHARS
+    after = before + PAGE_CHARS
+    passages = store.get_chunks_of(entry.path, before, after)
+    # A part begins and ends with a passage, so that no list or block of code is cut.
+    start = passages[0].start if passages and before else 0
+    end = passages[-1].end if passages and after < entry.characters else entry.characters
+    text, links = store.read_text(entry.path, start, end), store.get_links(entry.path, start, end)
+    html = render_part(text, passages, links, mark, offset=start, is_plain=is_plain(entry.path))
+    return page_response(
+        "document.html",
+        document=entry,
+        html=html,
+        mark=mark,
+        has_original=has_original,
+        before=before - PAGE_CHARS if before else None,
+        after=after if after < entry.characters else None,
     )
 
 

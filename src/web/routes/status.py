@@ -4,12 +4,14 @@ from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from src import __version__
+from src.artifacts import Manifest
 from src.errors import ArtifactError
 from src.records import MemoryMode
 from src.web.access import admin_only, public
+from src.web.error_handlers import without_folders
 from src.web.memory_report import report_as_text, report_json, stats_json
 from src.web.metrics import write_metrics
-from src.web.services import Services, get_services
+from src.web.services import get_services
 
 status_routes = Blueprint("status", __name__)
 
@@ -36,29 +38,32 @@ def ready() -> ResponseReturnValue:
     """Say which services are loaded, and in words which one loads now, without loading any."""
     services = get_services()
     phase = services.readiness.phase
-    index, error = _index(services)
+    served, on_disk, error = services.served_manifest(), None, None
+    try:
+        on_disk = services.read_manifest()
+    except ArtifactError as exc:
+        error = str(exc)
     missing = next((state.words for state in services.states() if not state.is_loaded), None)
     return jsonify(
         ready=phase == "ready",
         phase=phase,
         loaded=services.loaded(),
         loading=missing if phase == "loading" else None,
-        index=index,
-        error=error or services.readiness.error,
+        index=_index_json(served or on_disk),
+        index_on_disk=_index_json(on_disk),
+        error=without_folders(services.readiness.error or error or "") or None,
     )
 
 
-def _index(services: Services) -> tuple[dict[str, object] | None, str | None]:
-    try:
-        manifest = services.get_manifest()
-    except ArtifactError as exc:
-        return None, str(exc)
+def _index_json(manifest: Manifest | None) -> dict[str, object] | None:
+    if manifest is None:
+        return None
     return {
         "documents": len(manifest.spec.document_hashes),
         "chunks": manifest.results.chunks,
         "model": manifest.spec.model_name,
         "fingerprint": manifest.fingerprint,
-    }, None
+    }
 
 
 @status_routes.get("/memory/stats")
