@@ -81,7 +81,7 @@ def test_plain_text_keeps_its_signs_and_lines() -> None:
 
 
 def test_part_of_a_document_has_its_own_places() -> None:
-    """Passages, links and the mark are where they stand in the document, and what is outside of the part is left out."""
+    """Passages, links and the mark keep their places in the document; what is outside of the part is left out."""
     text = "First one.\n\nSecond two.\n\nThird three."
     passages = [chunk(text, 12, 23), chunk(text, 25, 37)]
     links = [(0, 5, "https://a.example/"), (19, 22, "https://b.example/")]
