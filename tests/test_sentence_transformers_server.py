@@ -10,7 +10,7 @@ import pytest
 from src.app_factory import create_app
 from src.config import Config
 from src.errors import ConfigError
-from tests.conftest import ROOT, serve
+from tests.conftest import ROOT, serve, wait_until
 
 QUESTION = "How many days of annual leave do employees get?"
 BACKEND = {"EMBEDDING_BACKEND": "sentence-transformers"}
@@ -48,6 +48,8 @@ def test_it_answers_as_the_exported_model_does(tmp_path: Path) -> None:
     with serve(tmp_path / "onnx", MAX_REQUESTS="0") as server:
         expected = [source["chunk_id"] for source in server.ask(QUESTION)["sources"]]
     with serve(tmp_path / "torch", MAX_REQUESTS="0", MEMORY_LIMIT_MB="4096", **BACKEND) as server:
+        server.get("/")
+        wait_until(lambda: server.get("/ready").json()["ready"], "torch is loaded", 150)
         answer = server.ask(QUESTION)
         assert answer["retrieval"] == "hybrid"
         assert [source["chunk_id"] for source in answer["sources"]][:3] == expected[:3]
