@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from socket import SHUT_RDWR, socket
 from threading import Timer
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,7 @@ class OpenAIClient:
         # As `auth`, not as a header: a ~/.netrc would replace a header.
         self._session.auth = authorise
         adapter = HTTPAdapter(pool_connections=1, pool_maxsize=POOL_CONNECTIONS)
+        adapter.poolmanager.pool_classes_by_scheme = _pools_with_a_deadline()
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, adapter)
 
@@ -54,7 +56,7 @@ class OpenAIClient:
         """Yield the pieces of one answer as they come, as `ChatClient.stream` says."""
         response = self._post(model, messages, max_tokens, timeout_s)
         # A read times out only when nothing comes. The timer also ends an answer that drips without end.
-        timer = Timer(max(0.0, timeout_s - response.elapsed.total_seconds()), response.raw.shutdown)
+        timer = Timer(max(0.0, timeout_s - response.elapsed.total_seconds()), _end, [response])
         timer.daemon = True
         timer.start()
         try:
@@ -79,6 +81,45 @@ class OpenAIClient:
     def close(self) -> None:
         """Close the pooled connections."""
         self._session.close()
+
+
+def _pools_with_a_deadline() -> dict[str, type]:
+    """Make urllib3's pools of connections on which the head of a response comes in time as a whole.
+
+    urllib3 bounds each read. A server that drips its headers, or says "100 Continue" again and again, is then waited
+    for without end.
+    """
+    from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+
+    def bounded(connection: type[HTTPConnection]) -> type[HTTPConnection]:
+        class Bounded(connection):  # type: ignore[misc, valid-type]
+            def getresponse(self) -> Any:
+                timer = Timer(self.timeout, _shut, [self.sock])
+                timer.daemon = True
+                timer.start()
+                try:
+                    return super().getresponse()
+                finally:
+                    timer.cancel()
+
+        return Bounded
+
+    http = type("Pool", (HTTPConnectionPool,), {"ConnectionCls": bounded(HTTPConnection)})
+    https = type("Pool", (HTTPSConnectionPool,), {"ConnectionCls": bounded(HTTPSConnection)})
+    return {"http": http, "https": https}
+
+
+def _end(response: Response) -> None:
+    """End a response that another thread reads, unless it has just ended by itself."""
+    with suppress(OSError, ValueError, RuntimeError):
+        response.raw.shutdown()
+
+
+def _shut(sock: socket) -> None:
+    """End a connection that another thread reads from."""
+    with suppress(OSError):
+        sock.shutdown(SHUT_RDWR)
 
 
 def _read_answer(response: Response) -> Iterator[str]:
@@ -129,7 +170,7 @@ def _lines(response: Response) -> Iterator[bytes]:
 def _parse(data: bytes) -> dict[str, Any]:
     try:
         value = json.loads(data)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise CallFailed("the answer is not JSON", may_pass=True) from exc
     if not isinstance(value, dict):
         raise CallFailed("the answer is not a JSON object", may_pass=True)

@@ -1,8 +1,10 @@
 """One call to a real HTTP server that fails in every way an OpenAI-compatible API does."""
 
+import contextlib
 import json
 import logging
 import socket
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -247,3 +249,38 @@ def test_key_is_in_no_error_and_no_log(connect: Connect, caplog: pytest.LogCaptu
             ask(connect(server))
         assert KEY not in str(caught.value)
     assert KEY not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("first", "drip"),
+    [(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"a"), (b"", b"HTTP/1.1 100 Continue\r\n\r\n")],
+    ids=["headers", "100 Continue"],
+)
+def test_head_that_drips_ends_with_the_time(first: bytes, drip: bytes) -> None:
+    """Each read brings something in time; the whole of it does not, and that is what the time is for."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        over = Event()
+
+        def drip_forever() -> None:
+            with listening.accept()[0] as connection, contextlib.suppress(OSError):
+                connection.sendall(first)
+                while not over.wait(0.05):
+                    connection.sendall(drip)
+
+        Thread(target=drip_forever, daemon=True).start()
+        client = OpenAIClient(f"http://127.0.0.1:{listening.getsockname()[1]}/v1", KEY)
+        began = time.monotonic()
+        try:
+            with pytest.raises(CallFailed, match="cannot be reached|not JSON"):
+                ask(client, timeout_s=1.0)
+        finally:
+            over.set()
+            client.close()
+        assert time.monotonic() - began < 10
+
+
+def test_json_too_deep_for_the_parser_is_a_failed_call(connect: Connect) -> None:
+    """It is no error of ours."""
+    deep = b"[" * 100_000
+    with serve_llm(Reply(body=[deep])) as server, pytest.raises(CallFailed, match="not JSON"):
+        ask(connect(server))
