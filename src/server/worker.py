@@ -55,8 +55,8 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         super().__init__(*arguments, **options)
         self.alive: bool
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        # The other half is for the index, the model and the LLM's connections.
-        self._most = min(self.worker_connections, files // 2 if files > 0 else self.worker_connections)
+        # The rest is for the index and the model, which hold 32, and for the connections to the LLM.
+        self._most = min(self.worker_connections, files // 3 if files > 0 else self.worker_connections)
         if not hasattr(BoundedWorker, "_relay"):
             BoundedWorker._relay = Relay()
         self._stalls = Stalls()

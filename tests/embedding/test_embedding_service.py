@@ -136,3 +136,14 @@ def test_loading_imports_neither_torch_nor_sentence_transformers():
         "assert not {'torch', 'transformers', 'sentence_transformers', 'onnx'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
+
+
+def test_nothing_is_sent_or_left_at_home(tmp_path):
+    """onnxruntime's telemetry, which keeps what it will send in the home directory, is off."""
+    code = (
+        "from pathlib import Path; from src.embedding.embedding_service import EmbeddingService; "
+        f"EmbeddingService.load(Path({str(MODEL_DIR)!r})).embed(['a'])"
+    )
+    environment = {"HOME": str(tmp_path), "PATH": ""}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+    assert list(tmp_path.iterdir()) == []

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright, expect, sync_playwright
 
 from tests.conftest import Server
 from tests.llm_server import LLMServer, serve_llm, streamed
@@ -133,3 +133,13 @@ def ask(page: Page, question: str) -> None:
 
 def last_exchange(page: Page) -> Any:
     return page.locator(".exchange").last
+
+
+def words(text: str) -> str:
+    """What is read of it: a text and what is drawn from it differ in blanks and signs of markup."""
+    return "".join(character for character in text if character.isalnum())
+
+
+def words_of_marks(place: Page | Locator) -> str:
+    """The cited passage, which a page draws as one mark for each piece of text."""
+    return words("".join(place.locator("mark").all_inner_texts()))

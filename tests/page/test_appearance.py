@@ -57,7 +57,7 @@ def test_conversation_with_an_open_source_has_no_serious_violation(
         ask(page, question)
         expect(last_exchange(page).locator(".sources")).to_be_visible()
     page.locator(".marker").first.click()
-    expect(page.locator("#source-panel mark")).to_be_visible()
+    expect(page.locator("#source-panel mark").first).to_be_visible()
     assert serious_violations(page) == []
 
 
@@ -91,7 +91,7 @@ def test_source_covers_the_phone_and_gives_it_back(new_context: NewContext, watc
     open_chat(page, server)
     ask(page, QUESTION)
     page.locator(".marker").first.tap()
-    expect(page.locator("#source-panel mark")).to_be_in_viewport()
+    expect(page.locator("#source-panel mark").first).to_be_in_viewport()
     box = page.locator("#source-panel").bounding_box()
     assert box
     assert (box["x"], box["width"]) == (0, 360)

@@ -153,7 +153,7 @@ def test_key_is_asked_for_once_and_kept_for_the_tab(page: Page, watch: Watch, tm
             page.keyboard.press("Enter")
         expect(page.locator("#suggestions li")).not_to_have_count(0)
         page.locator(".marker").first.click()
-        expect(page.locator("#source-panel mark")).to_be_visible()
+        expect(page.locator("#source-panel mark").first).to_be_visible()
         page.goto(server.url + "/documents")
         expect(page.get_by_role("link", name="Annual leave")).to_be_visible()
 

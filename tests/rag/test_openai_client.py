@@ -271,7 +271,7 @@ def test_head_that_drips_ends_with_the_time(first: bytes, drip: bytes) -> None:
         client = OpenAIClient(f"http://127.0.0.1:{listening.getsockname()[1]}/v1", KEY)
         began = time.monotonic()
         try:
-            with pytest.raises(CallFailed, match="cannot be reached|not JSON"):
+            with pytest.raises(CallFailed, match=r"cannot be reached|not JSON"):
                 ask(client, timeout_s=1.0)
         finally:
             over.set()
