@@ -71,3 +71,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The server as a new user starts it, without a key."""
     with serve(tmp_path_factory.mktemp("server") / "log", MAX_REQUESTS="0", ADMIN_TOKEN="admin") as running:
         yield running
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the export's tests last: PyTorch stays in this process, where an app would find its memory exhausted."""
+    items.sort(key=lambda item: item.get_closest_marker("export") is not None)

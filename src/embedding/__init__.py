@@ -6,4 +6,4 @@ directory (https://github.com/microsoft/onnxruntime/pull/27379).
 
 import os
 
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+os.putenv("ORT_DISABLE_TELEMETRY", "1")  # for the C++ library alone: config.py is what reads the environment
