@@ -19,8 +19,8 @@ from src.retrieval.text_store import WEB_ADDRESSES
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
-# Of one document, shown or sent at once: a page of 200,000 takes some MB while it is made.
-PAGE_CHARS = 200_000
+# Of one document, shown or sent at once: a page of 150,000 takes some MB while it is made.
+PAGE_CHARS = 150_000
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _HEADING = re.compile(r"^(#{1,6} .*)$", re.MULTILINE)
 _SIGN = re.compile("\ufdd0(\\d+)\ufdd1")
