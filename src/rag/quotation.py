@@ -25,9 +25,9 @@ MAX_HIGHLIGHTS = 3
 MAX_SENTENCE_WORDS = 80
 
 _BULLET = re.compile(r"[ \t>]*(?:[-*+•]|\d{1,3}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?\Z")
-_HEADING = re.compile(r"^#{1,6}[ \t]+")
+# Or a comment in code.
+_HEADING = re.compile(r"^#{1,6}[ \t]+", re.MULTILINE)
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
-_COMMENT_OR_HEADING = re.compile(r"^#{1,6}[ \t]", re.MULTILINE)
 _CODE = re.compile(r"(`[^`\n]*`)")
 _INDEX = re.compile(r"\[(\d+)\]")
 
@@ -81,7 +81,7 @@ def _quote(question: str, hit: Hit, marker: int, max_words: int) -> tuple[str, C
         lines = f"{read_sentence(chunk, lead_in)}\n{lines}"
     elif start == 0 and chunk.lead and not _is_row(chunk.text):
         lines = f"{chunk.lead}\n{lines}"
-    if heading and not _HEADING.match(chunk.text[start:end].lstrip().split("\n", 1)[0]):
+    if heading and not _HEADING.match(chunk.text[start:end].lstrip()):
         lines = f"**{heading}**\n\n{lines}"
     separator = "\n" if lines.endswith("```") else " "
     inside = [(max(first, start), min(last, end)) for first, last in _choose_highlights(chunk, fits)]
@@ -143,7 +143,7 @@ def _starts_in_code(chunk: Chunk, start: int, end: int) -> bool:
     if len(_FENCE.findall(chunk.text, 0, start)) % 2:
         return True
     fence = _FENCE.search(chunk.text, start, end)
-    comment = _COMMENT_OR_HEADING.search(chunk.text, start, fence.start() if fence else end)
+    comment = _HEADING.search(chunk.text, start, fence.start() if fence else end)
     # A heading is no sentence, a comment in code is.
     return comment is not None and any(first <= comment.start() < last for first, last in chunk.sentences)
 

@@ -59,13 +59,9 @@ def judge(retrieval: Retrieval, floors: Floors) -> Outcome:
         return Outcome.NOT_FOUND
     floors = floors if retrieval.nearest is not None else LEXICAL_FLOORS
     score = retrieval.hits[0].score
-    return (
-        Outcome.NOT_FOUND
-        if score < floors.refuse
-        else Outcome.UNCERTAIN
-        if score < floors.certain
-        else Outcome.ANSWERED
-    )
+    if score < floors.refuse:
+        return Outcome.NOT_FOUND
+    return Outcome.UNCERTAIN if score < floors.certain else Outcome.ANSWERED
 
 
 def needed_nearness(question: str, alone: Retrieval) -> float:
