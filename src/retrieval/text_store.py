@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from src.artifacts import REBUILD
 from src.errors import IndexCorrupt, ServiceUnavailable
-from src.records import Chunk, Document
+from src.records import Chunk
 
 if TYPE_CHECKING:
     import numpy as np
@@ -168,18 +168,6 @@ class TextStore:
     def get_hashes(self) -> dict[str, str]:
         """Return the SHA-256 of each document's file, by path."""
         return dict(self.query("SELECT path, sha256 FROM documents"))
-
-    def get_document(self, path: str) -> Document | None:
-        """Return a document with its whole text; None for an unknown path."""
-        rows = self.query(
-            "SELECT path, title, sha256, page_starts, characters, first_block FROM documents WHERE path = ?", (path,)
-        )
-        if not rows:
-            return None
-        name, title, sha256, page_starts, characters, first_block = rows[0]
-        text = self._read_text(first_block, 0, characters)
-        links = tuple(self.get_links(path, 0, characters))
-        return Document(name, title, text, sha256, tuple(json.loads(page_starts)), links)
 
     def get_links(self, path: str, start: int, end: int) -> list[tuple[int, int, str]]:
         """Return the links inside a span of a document: start, end, where to."""

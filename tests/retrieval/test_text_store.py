@@ -25,13 +25,17 @@ def test_unknown_chunk_is_left_out(texts: TextStore) -> None:
 
 def test_document_comes_back_with_its_chunks(texts: TextStore) -> None:
     """A document can be shown, and cited in its place."""
-    assert texts.get_document("travel/rail trip.md") == DOCUMENTS[3]
+    document = DOCUMENTS[3]
+    entry = texts.get_entry(document.path)
+    assert entry == DocumentEntry(document.path, document.title, chunks=1, characters=len(document.text))
+    assert texts.read_text(document.path, 0, entry.characters) == document.text
     assert texts.get_chunks_of("travel/rail trip.md") == [CHUNKS[3]]
 
 
 def test_unknown_document_is_none(texts: TextStore) -> None:
     """None stands for a document that is not indexed."""
-    assert texts.get_document("nobody.md") is None
+    assert texts.get_entry("nobody.md") is None
+    assert texts.read_text("nobody.md", 0, 10) == ""
     assert texts.get_chunks_of("nobody.md") == []
 
 
@@ -74,7 +78,7 @@ def test_long_text_is_whole_whatever_its_length(tmp_path: Path, length: int) -> 
     ]
     write_texts(tmp_path / "s.sqlite3", documents, chunks)
     store = TextStore.open(tmp_path / "s.sqlite3")
-    assert [store.get_document(document.path) for document in documents] == documents
+    assert [store.read_text(document.path, 0, length) for document in documents] == [text, text]
     assert store.get_chunks_of("b.md") == chunks
     store.close()
 
@@ -125,7 +129,5 @@ def test_links_to_documents_of_the_index_are_kept(tmp_path: Path) -> None:
     documents += [Document(path, "T", "text", "x") for path in ("b.md", "sub/index.md")]
     write_texts(tmp_path / "s", documents, [])
     store = TextStore.open(tmp_path / "s")
-    read = store.get_document("a.md")
-    assert read is not None
-    assert read.links == (*links[:2], (2, 3, "sub/index.md"), (3, 4, "b.md"))
+    assert store.get_links("a.md", 0, 5) == [*links[:2], (2, 3, "sub/index.md"), (3, 4, "b.md")]
     store.close()
