@@ -32,6 +32,10 @@ def build(environment: Mapping[str, str]) -> None:
     subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=True, capture_output=True)
 
 
+# An app inside the tests shares their process, whose memory says nothing about a server's.
+ROOMY = {"MEMORY_LIMIT_MB": "8192"}
+
+
 @cache
 def corpus_places() -> dict[str, str]:
     """Build the index of the tests' own documents, once; return the settings that name both."""

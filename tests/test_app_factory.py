@@ -22,9 +22,9 @@ from src.config import Config
 from src.errors import IndexMissing, RagError, ServiceUnavailable
 from src.readiness import Readiness
 from src.web.services import EXTENSION
-from tests.conftest import corpus_places
+from tests.conftest import ROOMY, corpus_places
 
-CONFIG = Config.from_env({})
+CONFIG = Config.from_env(ROOMY)
 
 
 def test_cold_callers_meet_and_one_builds() -> None:
@@ -188,7 +188,7 @@ def test_probes_and_pages_do_not_wait_for_a_load(monkeypatch: pytest.MonkeyPatch
 
 def test_table_of_services_drives_load_ready_and_unload() -> None:
     """What is listed is loaded and named by /ready; what is heavy is let go, and words can still be searched."""
-    config = Config.from_env({**corpus_places(), "TOP_K": "8"})
+    config = Config.from_env({**ROOMY, **corpus_places(), "TOP_K": "8"})
     app = create_app(config)
     services = app.extensions[EXTENSION]
     assert list(app.test_client().get("/ready").get_json()["loaded"]) == [service.name for service in SERVICES]

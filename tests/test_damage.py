@@ -18,7 +18,7 @@ from src.errors import ArtifactError, IndexCorrupt
 from src.integrity import Integrity, read_checksums
 from src.retrieval.scratch import SCRATCH_PREFIX, remove_stale_scratch
 from src.web.services import EXTENSION
-from tests.conftest import ROOT, Server, build, corpus_places, serve, wait_until
+from tests.conftest import ROOMY, ROOT, Server, build, corpus_places, serve, wait_until
 
 QUESTION = {"message": "How many days of annual leave do employees get?"}
 FLIPS = 20
@@ -126,7 +126,7 @@ def test_index_swapped_under_a_server_is_told_and_taken_up_by_the_next_load(inde
         new = server.get("/ready").json()
         assert new["index"] == old["index"] != new["index_on_disk"]
         assert server.ask(**QUESTION)["grounded"]
-    config = Config.from_env({"INDEX_DIR": str(index), "RATE_LIMIT": "off"})
+    config = Config.from_env({**ROOMY, "INDEX_DIR": str(index), "RATE_LIMIT": "off"})
     services = create_app(config).extensions[EXTENSION]
     services.warm_up()
     shutil.rmtree(index)

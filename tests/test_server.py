@@ -10,7 +10,7 @@ import requests
 
 from src.app_factory import create_app
 from src.config import Config
-from tests.conftest import Server, build, corpus_places, serve
+from tests.conftest import ROOMY, Server, build, corpus_places, serve
 
 QUESTION = "How many days of annual leave do employees get?"
 
@@ -185,7 +185,7 @@ def test_unusable_index_is_a_503_that_names_the_cure(tmp_path: Path, damage: obj
     """The person learns what is wrong and what to run. The app is asked without a server, which would take seconds."""
     index = Path(shutil.copytree(corpus_places()["INDEX_DIR"], tmp_path / "index"))
     damage(index)  # type: ignore[operator]
-    app = create_app(Config.from_env({**corpus_places(), "INDEX_DIR": str(index)}))
+    app = create_app(Config.from_env({**ROOMY, **corpus_places(), "INDEX_DIR": str(index)}))
     response = app.test_client().post("/chat", json={"message": QUESTION})
     assert response.status_code == 503
     message = response.get_json()["error"]["message"]

@@ -12,9 +12,9 @@ from flask.testing import FlaskClient
 from src.app_factory import create_app
 from src.config import Config
 from src.web.access import Access, access_of
-from tests.conftest import ROOT
+from tests.conftest import ROOMY, ROOT
 
-CONFIG = Config.from_env({})
+CONFIG = Config.from_env(ROOMY)
 
 
 def routes_of(app: Flask) -> list[tuple[str, str, Access]]:

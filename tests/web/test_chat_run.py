@@ -13,8 +13,9 @@ from src.config import Config
 from src.errors import GenerationError, ServiceUnavailable
 from src.records import Answer, AnswerEvent, Done, Filters, MemoryMode, Retrieval, Sources, Token, Turn
 from src.web.services import EXTENSION, Services
+from tests.conftest import ROOMY
 
-CONFIG = replace(Config.from_env({}), rate_limit="off", max_concurrent_chats=1)
+CONFIG = replace(Config.from_env(ROOMY), rate_limit="off", max_concurrent_chats=1)
 RETRIEVAL = Retrieval((), "lexical", 0, 0.0, 0.0)
 ANSWER = Answer("Seven [1].", True, "llm", "m", (), RETRIEVAL, MemoryMode.NORMAL, 1.0, 2.0)
 ROUTES = ("/chat", "/v1/chat/completions")

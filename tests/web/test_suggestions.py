@@ -5,7 +5,7 @@ from pathlib import Path
 from src.config import Config
 from src.records import Chunk
 from src.web.suggestions import suggest_questions
-from tests.conftest import ROOT, Server, of_the_sample
+from tests.conftest import ROOMY, ROOT, Server, of_the_sample
 
 
 class Documents:
@@ -65,7 +65,7 @@ def test_samples_questions_are_answered() -> None:
     """The first thing that a new user presses gives an answer."""
     from src.app_factory import create_app
 
-    client = create_app(Config.from_env({"RATE_LIMIT": "off"})).test_client()
+    client = create_app(Config.from_env({**ROOMY, "RATE_LIMIT": "off"})).test_client()
     questions = client.get("/suggestions").get_json()["suggestions"]
     assert questions == (ROOT / "data" / "suggestions.txt").read_text().splitlines()
     assert 4 <= len(questions) <= 6
