@@ -29,22 +29,15 @@ ORT_ERRORS = (
 class EmbeddingService:
     """One loaded model. Embedding is CPU work: one call at a time, the others wait."""
 
-    def __init__(self, card: ModelCard, tokenizer: "Tokenizer", session: "InferenceSession", batch_size: int) -> None:
+    def __init__(self, card: ModelCard, tokenizer: "Tokenizer", session: "InferenceSession") -> None:
         self.card = card
         self._tokenizer = tokenizer
         self._session = session
-        self._batch_size = batch_size
         self._lock = Lock()
 
     @classmethod
-    def load(cls, model_dir: Path, *, threads: int = 1, batch_size: int = 1) -> Self:
+    def load(cls, model_dir: Path) -> Self:
         """Read the card, the tokenizer and the graph; the weights are mapped, those of the layers packed for this CPU.
-
-        Args:
-            threads: of one matrix product; 1 on the server, which has a tenth of a CPU.
-            batch_size: texts embedded at once. 1, because activations are scaled by what is in a batch: alone, a text's
-                vector depends on nothing else, and a passage takes no longer. 8 make short texts a third cheaper and
-                take 95 MB more; 64 of 256 tokens take 1.2 GB.
 
         Raises:
             ModelMissing: there is no model, or a file of it is damaged.
@@ -53,24 +46,21 @@ class EmbeddingService:
         for name in (MODEL_FILE, TOKENIZER_FILE):
             if card.files.get(name) != sha256_of(model_dir / name):
                 raise ModelMissing(f"{model_dir / name} is not the file that the model card names. {EXPORT}")
-        return cls(card, _load_tokenizer(model_dir, card), _load_session(model_dir, threads), batch_size)
+        return cls(card, _load_tokenizer(model_dir, card), _load_session(model_dir))
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed texts, in the order given.
+        """Embed texts, in the order given; what is beyond the model's window is cut off.
 
-        Texts longer than the model's window are cut. In a batch are texts of like length, so that little is spent on
-        padding.
+        One at a time: activations are scaled by what is in a batch, so alone a text's vector depends on nothing else.
+        8 at once would make short texts a third cheaper and take 95 MB more.
 
         Returns:
             Array of shape (len(texts), dimension), rows of norm 1.
         """
         embeddings = np.empty((len(texts), self.card.dimension), dtype=np.float32)
         with self._lock:
-            encoded = [self._tokenizer.encode(text).ids for text in texts]
-            by_length = sorted(range(len(texts)), key=lambda i: len(encoded[i]))
-            for start in range(0, len(texts), self._batch_size):
-                rows = by_length[start : start + self._batch_size]
-                embeddings[rows] = self._run([encoded[i] for i in rows])
+            for row, text in enumerate(texts):
+                embeddings[row] = self._run(self._tokenizer.encode(text).ids)
         return embeddings
 
     def find_token(self, word: str) -> int | None:
@@ -78,22 +68,11 @@ class EmbeddingService:
         token: int | None = self._tokenizer.token_to_id(word)
         return token
 
-    def count_tokens(self, text: str) -> int:
-        """Count the text's tokens without the special ones, beyond the model's window too."""
-        with self._lock:
-            encoding = self._tokenizer.encode(text, add_special_tokens=False)
-        return len(encoding) + sum(len(part) for part in encoding.overflowing)
-
-    def _run(self, batch: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        """Run one batch; padding may be any token, for the mask hides it."""
-        input_ids = np.zeros((len(batch), max(map(len, batch))), dtype=np.int64)
-        attention_mask = np.zeros_like(input_ids)
-        for row, ids in enumerate(batch):
-            input_ids[row, : len(ids)] = ids
-            attention_mask[row, : len(ids)] = 1
-        outputs = self._session.run(None, {"input_ids": input_ids, "attention_mask": attention_mask})
-        embeddings: NDArray[np.float32] = outputs[0]
-        return embeddings
+    def _run(self, ids: Sequence[int]) -> NDArray[np.float32]:
+        input_ids = np.array([ids], dtype=np.int64)
+        outputs = self._session.run(None, {"input_ids": input_ids, "attention_mask": np.ones_like(input_ids)})
+        embedding: NDArray[np.float32] = outputs[0][0]
+        return embedding
 
 
 def _load_tokenizer(model_dir: Path, card: ModelCard) -> "Tokenizer":
@@ -105,12 +84,12 @@ def _load_tokenizer(model_dir: Path, card: ModelCard) -> "Tokenizer":
     return tokenizer
 
 
-def _load_session(model_dir: Path, threads: int) -> "InferenceSession":
+def _load_session(model_dir: Path) -> "InferenceSession":
     import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False  # an arena keeps the largest batch's memory for good
     options.enable_mem_pattern = False

@@ -50,7 +50,7 @@ class ParallelEncoder:
     """
 
     def __init__(self, model_dir: Path) -> None:
-        self._services = [EmbeddingService.load(model_dir, threads=1, batch_size=1) for _ in range(count_cores())]
+        self._services = [EmbeddingService.load(model_dir) for _ in range(count_cores())]
         self._dimension = self._services[0].card.dimension
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:

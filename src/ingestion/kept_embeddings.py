@@ -53,7 +53,7 @@ class KeptEmbeddings:
         index_dir = index_dir.resolve()
         path = index_dir.with_name(f"{_FILE_PREFIX}{spec.embeddings_fingerprint}.sqlite3")
         for other in index_dir.parent.glob(f"{_FILE_PREFIX}*"):
-            if other != path:
+            if not other.name.startswith(path.name):  # its journal undoes what a killed build left half-written
                 other.unlink()
         return cls(path)
 

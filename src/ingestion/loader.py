@@ -95,7 +95,8 @@ def _all_links(parsed: Parsed) -> list[Link]:
 def _resolve(path: str, href: str) -> str:
     """Return where a document's link leads: an address, or a path in the folder; "" for anything else."""
     if href.lower().startswith(WEB_ADDRESSES):
-        return href
+        scheme, colon, rest = href.partition(":")
+        return scheme.lower() + colon + rest
     try:
         parts = urlsplit(href)
     except ValueError:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from string import ascii_lowercase
 
+from src.retrieval.analyzer import fold
 from src.retrieval.text_store import TextStore
 
 MIN_LETTERS = 4
@@ -42,7 +43,8 @@ def correct_slips(question: str, texts: TextStore, find_token: Callable[[str], i
         find_token: as `Encoder.find_token`.
     """
     words = {word.lower() for word in _WORD.findall(question) if MIN_LETTERS <= len(word) <= MAX_LETTERS}
-    unknown = [word for word in words - _count(texts, words).keys() if find_token(word) is None]
+    held = _count(texts, {fold(word) for word in words}).keys()
+    unknown = [word for word in words if fold(word) not in held and find_token(word) is None]
     corrected = {word: right for word in unknown if (right := _correct(word, texts, find_token))}
     return _WORD.sub(lambda match: corrected.get(match[0].lower(), match[0]), question) if corrected else question
 

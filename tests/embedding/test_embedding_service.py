@@ -48,15 +48,6 @@ def test_text_alone_decides_its_vector(service):
     np.testing.assert_array_equal(service.embed(texts), np.concatenate([service.embed([text]) for text in texts]))
 
 
-def test_batches_keep_the_order_of_the_texts(service):
-    """Batches are sorted by length inside; the caller does not see it."""
-    texts = ["word " * (5 + 7 * (i % 6)) + f"number {i}" for i in range(20)]
-    batched = EmbeddingService.load(MODEL_DIR, batch_size=8).embed(texts)
-    scores = batched @ service.embed(texts).T
-    assert scores.argmax(axis=1).tolist() == list(range(20))
-    assert scores.diagonal().min() > INT8_COSINE
-
-
 def test_rows_have_norm_one(service):
     """A dot product of two rows is their cosine."""
     embeddings = service.embed(CANARIES["texts"])
@@ -72,11 +63,6 @@ def test_no_texts_give_no_rows(service):
 def test_long_text_is_cut_at_the_window(service):
     """What lies beyond the window changes nothing: 254 words and two special tokens fill it."""
     np.testing.assert_array_equal(service.embed(["word " * 600]), service.embed(["word " * 254]))
-
-
-def test_tokens_are_counted_beyond_the_window(service):
-    """The splitter needs the true length, without special tokens."""
-    assert [service.count_tokens(text) for text in ("", "word", "word " * 600)] == [0, 1, 600]
 
 
 def test_threads_get_their_own_answers(service):

@@ -126,6 +126,12 @@ def test_more_chunks_win_and_then_the_alphabet() -> None:
     assert correct_slips("paunt", Words(punt=1), find_token) == "punt"  # type: ignore[arg-type]
 
 
+def test_word_with_accents_that_a_chunk_holds_stays() -> None:
+    """The index holds it without them; "kennen" is one letter from it and another word."""
+    words = Words(konnen=1, kennen=3)
+    assert correct_slips("Was können wir?", words, lambda _: None) == "Was können wir?"  # type: ignore[arg-type]
+
+
 def test_more_frequent_word_of_the_model_wins() -> None:
     """ "pxint" is one slip from "paint" and from "point"; the model has met "paint" more often."""
     assert correct_slips("pxint", Words(), find_token) == "paint"  # type: ignore[arg-type]

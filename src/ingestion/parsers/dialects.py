@@ -127,7 +127,8 @@ def _open_directive(
     if name in _CODE_DIRECTIVES:
         end = _find_end(lines, at, mark)
         yield f"{indent}```{argument}"
-        yield from lines[at : end - 1]
+        is_closed = end > at and not lines[end - 1].strip(f" \t>{mark[0]}")
+        yield from lines[at : end - 1 if is_closed else end]
         yield f"{indent}```"
         return end
     closing.append(mark)
@@ -145,6 +146,10 @@ def _find_end(lines: list[str], at: int, mark: str) -> int:
 
 
 def _dedent(lines: list[str], at: int, indent: int) -> None:
-    while at < len(lines) and (not lines[at].strip() or lines[at][:indent].isspace()):
-        lines[at] = lines[at][4:]
+    while at < len(lines):
+        words = lines[at].lstrip(" \t")
+        line = lines[at][: len(lines[at]) - len(words)].expandtabs(4) + words
+        if words and not line[:indent].isspace():
+            return
+        lines[at] = line[4:]
         at += 1

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from src.ingestion.parsers.archive import BROKEN_FILE_ERRORS, check_archive, not_readable
 from src.ingestion.parsers.html import parse_html
+from src.ingestion.parsers.markup import words_of
 from src.ingestion.parsers.parsed import Parsed
 
 _STYLES = "p[style-name='Title'] => h1:fresh\np[style-name='Subtitle'] => p:fresh"
@@ -39,4 +40,4 @@ def _core_title(data: bytes) -> str:
         if "docProps/core.xml" not in archive.namelist():
             return ""
         title = BeautifulSoup(archive.read("docProps/core.xml"), "xml").find("title")
-    return " ".join(title.get_text(" ").split()) if title else ""
+    return words_of(title)

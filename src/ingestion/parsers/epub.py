@@ -8,6 +8,7 @@ from urllib.parse import unquote
 from src.errors import UnreadableDocument
 from src.ingestion.parsers.archive import BROKEN_FILE_ERRORS, check_archive, not_readable, read_part
 from src.ingestion.parsers.html import parse_html
+from src.ingestion.parsers.markup import words_of
 from src.ingestion.parsers.parsed import Parsed
 
 _CONTAINER = "META-INF/container.xml"
@@ -51,6 +52,5 @@ def _read_package(archive: zipfile.ZipFile) -> tuple[str, list[str]]:
     }
     spine = [str(item.get("idref")) for item in package.select("spine > itemref")]
     folder = PurePosixPath(name).parent
-    title = package.find("title")
-    words = " ".join(title.get_text(" ").split()) if title else ""
-    return words, [str(folder / unquote(items[key])) for key in spine if key in items]
+    title = words_of(package.find("title"))
+    return title, [str(folder / unquote(items[key])) for key in spine if key in items]

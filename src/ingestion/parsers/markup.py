@@ -39,9 +39,9 @@ def html_to_markdown(markup: bytes | str) -> tuple[str, str]:
         warnings.simplefilter("ignore", MarkupResemblesLocatorWarning)
         try:
             soup = BeautifulSoup(markup, "lxml")
-            title = _words(soup.title)
+            title = words_of(soup.title)
             main = _main_content(soup)
-            heading = _words(main.find("h1"))
+            heading = words_of(main.find("h1"))
             text = tidy(_converter().convert_soup(main))
         except (RecursionError, ParserRejectedMarkup, AssertionError) as exc:
             raise UnreadableDocument(f"its HTML cannot be parsed ({type(exc).__name__})") from exc
@@ -82,7 +82,8 @@ def _code_language(element: Any) -> str:
     return next((name for name in found if name not in ("default", "none", "source")), "")
 
 
-def _words(element: "Tag | None") -> str:
+def words_of(element: "Tag | None") -> str:
+    """Return an element's words on one line; none without an element."""
     return " ".join(element.get_text(" ").split()) if element else ""
 
 

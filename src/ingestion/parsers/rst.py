@@ -60,6 +60,7 @@ def _register_unknown(text: str) -> None:
     from docutils.parsers.rst.languages import en
     from docutils.utils import new_document
 
+    roles._roles.clear()  # docutils keeps what another document has defined
     document = new_document("")
     document.settings.report_level = 5
     for name in {match[1].lower() for match in _DIRECTIVE.finditer(text)}:

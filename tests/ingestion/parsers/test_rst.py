@@ -66,3 +66,11 @@ def test_errors_in_the_markup_do_not_lose_the_text() -> None:
     assert "open end" in text
     assert "Indented" in text
     assert "System Message" not in text
+
+
+def test_text_does_not_depend_on_what_was_read_before() -> None:
+    """A process reads many files, and what one defines is nothing to the next."""
+    page = b"T\n=\n\nUse :py3:`print` here.\n"
+    before = parse_rst(page).text
+    parse_rst(b"T\n=\n\n.. role:: py3(code)\n\n:py3:`x` here.\n")
+    assert parse_rst(page).text == before
