@@ -30,6 +30,10 @@ FIRST_REST_S = 60.0
 # how many loads of these files have ended their process, and when the last one began.
 _PAGE = struct.Struct("<16s16s16s16sIId")
 _INDEX, _MODEL, _DAMAGED, _LOADING, _PID, _KILLS, _BEGAN = range(7)
+_REFUSALS: dict[int, tuple[type[ArtifactError], str]] = {
+    _INDEX: (IndexCorrupt, REBUILD),
+    _MODEL: (ModelMissing, EXPORT),
+}
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +96,7 @@ class Integrity:
             Thread(target=self._read_in_background, args=(unread, on_damage), name="integrity", daemon=True).start()
 
     def _check(self, folder: Path, sums: Mapping[str, str], slot: int) -> None:
-        error, cure = (IndexCorrupt, REBUILD) if slot == _INDEX else (ModelMissing, EXPORT)
+        error, cure = _REFUSALS[slot]
         paths = {folder / name: digest for name, digest in sums.items()}
         signature = _sign(paths)
         page = self._read()
@@ -119,8 +123,8 @@ class Integrity:
         for slot, (signature, sums) in unread.items():
             try:
                 for path, digest in sums.items():
-                    _require_whole(path, digest, IndexCorrupt, REBUILD)
-            except IndexCorrupt as exc:
+                    _require_whole(path, digest, *_REFUSALS[slot])
+            except ArtifactError as exc:
                 logger.error("Index or model unusable: %s", exc)
                 self._write({_DAMAGED: signature})
                 on_damage()

@@ -92,3 +92,13 @@ def test_mark_is_shown_in_the_part_where_it_stands(big: Server) -> None:
     assert f'href="?offset={4 * PAGE_CHARS}"' in page
     assert f'id="p{start // CHUNK_CHARS + 1}"' in page
     assert 'id="p1"' not in page
+
+
+def test_page_beyond_the_end_is_the_last_part(big: Server) -> None:
+    """An address that names no place must not cost the whole document."""
+    last = (len(TEXT) - 1) // PAGE_CHARS * PAGE_CHARS
+    beyond, there = (
+        big.get(f"/documents/big.txt?offset={offset}", headers={"Accept": "text/html"}).text
+        for offset in (999_999_999, last)
+    )
+    assert beyond == there

@@ -163,7 +163,7 @@ class WorkerRecycling:
             return Reason(self._asked_for)
         if self._baseline_mb is not None:
             growth_mb = self._probe.own().anonymous_mb - self._baseline_mb
-            if growth_mb > self._probe.read().limit_mb * GROWTH_SHARE_OF_LIMIT:
+            if growth_mb > self._probe.limit_mb * GROWTH_SHARE_OF_LIMIT:
                 return Reason(f"grown by {growth_mb:.0f} MB")
         return None
 

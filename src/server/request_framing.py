@@ -96,9 +96,11 @@ class RequestFraming:
             if size is None:
                 raise _malformed_chunk()
             if int(size.group(), 16) == 0:
+                if received.find(b"\r\n\r\n", end, end + MAX_CHUNK_LINE_BYTES) >= 0:
+                    return True
                 if len(received) - end > MAX_CHUNK_LINE_BYTES:
                     raise _malformed_chunk()
-                return received.find(b"\r\n\r\n", end) >= 0
+                return False
             self._searched = end + 2 + int(size.group(), 16) + 2
             if self._searched - self._body_start > MAX_BODY_BYTES:
                 raise _too_large()

@@ -114,20 +114,29 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
 
     def accept(self, listener: socket) -> None:
         """Take a connection; at the limit, the oldest one that waits makes room."""
-        if len(self._waiting) + len(self._pipelined) + self._busy >= self._most and not self._waiting.make_room():
+        if len(self._waiting) + len(self._pipelined) + self._busy >= self._most and not self._make_room():
             self.set_accept_enabled(False)
             return
         try:
             accepted, address = listener.accept()
         except OSError as exc:
             if exc.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                if not self._waiting.make_room():
+                if not self._make_room():
                     self.set_accept_enabled(False)
             elif exc.errno not in (errno.EAGAIN, errno.ECONNABORTED):
                 raise
             return
         sock = ClientSocket(accepted, self._stalls)
         self._waiting.add(Connection(self.cfg, sock, address, listener.getsockname()))
+
+    def _make_room(self) -> bool:
+        """Drop one that waits, or else one whose next request came with the one before."""
+        if self._waiting.make_room():
+            return True
+        if self._pipelined:
+            self._pipelined.pop().close()
+            return True
+        return False
 
     def _take_over(self, relay: Relay) -> None:
         """Go on with a connection of the worker before."""

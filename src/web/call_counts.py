@@ -45,7 +45,7 @@ class CallCounts:
         """Count a call, unless the address has used up its calls; tell whether it was counted."""
         now = time.time()
         period, share_left = int(now // self._period_s), 1 - now % self._period_s / self._period_s
-        key = int.from_bytes(hashlib.blake2b(_network_of(address), digest_size=8, key=self._secret).digest(), "little")
+        key = int.from_bytes(hashlib.blake2b(network_of(address), digest_size=8, key=self._secret).digest(), "little")
         with self._locked():
             place, begun, before, calls = self._find(key)
             if begun != period:
@@ -85,10 +85,11 @@ def _open_nameless_file() -> int:
     return descriptor
 
 
-def _network_of(address: str) -> bytes:
+def network_of(address: str) -> bytes:
     """Give what one caller has: an IPv4 address, or the 64 bits of an IPv6 network, in which addresses are free."""
     try:
         ip = ip_address(address)
     except ValueError:
         return address.encode()
+    ip = getattr(ip, "ipv4_mapped", None) or ip
     return ip.packed if ip.version == 4 else ip_network((ip, 64), strict=False).network_address.packed

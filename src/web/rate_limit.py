@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from src.config import Config
 from src.errors import ConfigError, RequestError
-from src.web.call_counts import CallCounts
+from src.web.call_counts import CallCounts, network_of
 
 ON_THIS_HOST = "memory://"
 # A store that has failed is asked again after this long.
@@ -63,7 +63,7 @@ class _RemoteCounts:
             return self._fall_back(address)
         try:
             limiter, limit = self._get_limiter()
-            is_counted = bool(limiter.hit(limit, address))
+            is_counted = bool(limiter.hit(limit, network_of(address).hex()))
         except StorageError as exc:
             if not self._rests_until:
                 logger.warning("Calls are counted on this host: the store of the counts fails (%s)", type(exc).__name__)

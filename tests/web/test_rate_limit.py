@@ -56,6 +56,12 @@ def test_addresses_of_one_ipv6_network_are_one_caller(clock: Clock) -> None:
     assert [counts.take(one) for one in ("2001:db8::1", "2001:db8::2", "2001:db8:0:1::1")] == [True, False, True]
 
 
+def test_ipv4_callers_of_a_socket_for_both_are_several(clock: Clock) -> None:
+    """A socket for IPv6 and IPv4 names the latter `::ffff:…`, which are all in one /64."""
+    counts = CallCounts(1, 60)
+    assert [counts.take(one) for one in ("::ffff:192.0.2.1", "::ffff:192.0.2.2", "192.0.2.1")] == [True, True, False]
+
+
 def test_workers_share_the_counts_and_race_for_none(clock: Clock) -> None:
     """Four processes of four threads call as fast as they can: as many are counted as are allowed."""
     counts = CallCounts(500, 3600)

@@ -82,12 +82,12 @@ def _document_page(store: TextStore, entry: DocumentEntry, *, has_original: bool
 
     mark = parse_mark(request.args, entry.characters, get_passage)
     place = mark[0] if mark else parse_offset(request.args)
-    before = place // PAGE_CHARS * PAGE_CHARS
+    before = min(place, max(0, entry.characters - 1)) // PAGE_CHARS * PAGE_CHARS
     after = before + PAGE_CHARS
     passages = store.get_chunks_of(entry.path, before, after)
     # A part begins and ends with a passage, so that no list or block of code is cut.
-    start = passages[0].start if passages and before else 0
-    end = passages[-1].end if passages and after < entry.characters else entry.characters
+    start = passages[0].start if passages and before else before
+    end = passages[-1].end if passages and after < entry.characters else min(after, entry.characters)
     text, links = store.read_text(entry.path, start, end), store.get_links(entry.path, start, end)
     html = render_part(text, passages, links, mark, offset=start, is_plain=is_plain(entry.path))
     return page_response(
