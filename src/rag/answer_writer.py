@@ -4,6 +4,7 @@ What is streamed is what the whole answer holds: nothing that was shown is taken
 """
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
 
 from src.errors import GenerationError
@@ -21,9 +22,12 @@ MAX_NAMED = 3
 REFUSAL = "The documents do not answer this question."
 UNCERTAIN = "This may not answer your question. It is the passage that comes nearest."
 LLM_FAILED = "The language model could not be reached. This is what the documents say."
-LLM_BROKE_OFF = "The language model broke off. What follows is quoted from the documents."
+LLM_BROKE_OFF = "The language model broke off."
+QUOTED_BELOW = "What follows is quoted from the documents."
 PARTLY_UNSUPPORTED = "A part of this answer was not found in the documents; it is marked."
 WORDS_ONLY = "Memory is short at the moment: passages were found by their words only."
+
+_FENCE = re.compile(r"^[ \t]*```", re.MULTILINE)
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +116,8 @@ class Draft:
         if outcome is not Outcome.NOT_FOUND:
             quoted = answer_by_quotation(self._question, self._retrieval.hits)
         if self._text:
-            yield self._add(f"\n\n*{LLM_BROKE_OFF}*" + (f"\n\n{quoted.text}" if quoted.text else ""))
+            below = f" {QUOTED_BELOW}*\n\n{quoted.text}" if quoted.text else "*"
+            yield self._add(f"{_end_of_code(self._text)}\n\n*{LLM_BROKE_OFF}{below}")
         elif not quoted.text:
             yield from self._refuse()
         else:
@@ -130,6 +135,11 @@ class Draft:
             named = dict.fromkeys(_name(hit) for hit in self._retrieval.hits[:MAX_NAMED])
             text += "\n\nThe nearest passages:\n" + "\n".join(f"- {name}" for name in named)
         yield self._add(text)
+
+
+def _end_of_code(text: str) -> str:
+    """Return what closes a block of code that is open at the end of a text."""
+    return "\n```" if len(_FENCE.findall(text)) % 2 else ""
 
 
 def _name(hit: Hit) -> str:

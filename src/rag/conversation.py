@@ -12,6 +12,7 @@ MAX_EARLIER_CHARS = 400
 # An earlier question of fewer meaningful words than this needs the one before it too.
 MIN_STEMS = 3
 MAX_TITLES = 20
+NOTHING_INDEXED = "No documents are indexed yet."
 
 _GREETING = re.compile(
     r"(?:hi|hello|hey|hiya|greetings|good (?:morning|afternoon|evening|day))(?: there| all| everyone)?"
@@ -76,14 +77,17 @@ def reply_to_small_talk(message: str, list_titles: Callable[[int], tuple[list[st
         return "Goodbye!"
     if _GREETING.fullmatch(text) or _HELP.fullmatch(text):
         titles, total = list_titles(3)
-        subject = f"such as {_join(titles)}" if titles else "but none is indexed yet"
         hello = "Hello! " if _GREETING.fullmatch(text) else ""
+        if not titles:
+            return hello + NOTHING_INDEXED
         return (
-            f"{hello}I answer questions from {_count(total)}, {subject}, and show where each answer stands. "
-            "Ask in a sentence or in keywords."
+            f"{hello}I answer questions from {_count(total)}, such as {_join(titles)}, and show where "
+            "each answer stands. Ask in a sentence or in keywords."
         )
     if _CONTENTS.fullmatch(text):
         titles, total = list_titles(MAX_TITLES)
+        if not titles:
+            return NOTHING_INDEXED
         lines = "".join(f"\n- {title}" for title in titles)
         rest = f"\n- and {total - len(titles)} more" if total > len(titles) else ""
         return f"I answer from {_count(total)}:\n{lines}{rest}"

@@ -142,7 +142,7 @@ def _read_events(lines: Iterator[bytes]) -> Iterator[str]:
         if data == b"[DONE]":
             return
         event = _parse(data)
-        if "error" not in event and not event.get("choices"):
+        if not event.get("error") and not event.get("choices"):
             continue  # such as the usage at the end
         choice = _choice(event)
         if piece := _content(choice.get("delta")):

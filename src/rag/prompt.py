@@ -8,6 +8,7 @@ the passages do not answer (`is_refusal`). Everything is bounded in characters; 
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import dropwhile
 from pathlib import Path
 
 from src.rag.chat_client import ChatMessage
@@ -17,7 +18,7 @@ from src.records import Hit, Turn
 MAX_PASSAGES_CHARS = 16_000
 NOT_ANSWERED = "NOT ANSWERED"
 
-_TAG = re.compile(r"<(?=\s*/?\s*(?:passages?|question|conversation)\b)", re.IGNORECASE)
+_TAG = re.compile(r"<(?=\s*+/?\s*+(?:passages?|question|conversation)\b)", re.IGNORECASE)
 
 
 def build_answer_messages(question: str, hits: Sequence[Hit], history: Sequence[Turn]) -> list[ChatMessage]:
@@ -28,7 +29,9 @@ def build_answer_messages(question: str, hits: Sequence[Hit], history: Sequence[
         history: bounded already, oldest first.
     """
     content = f"<passages>\n{_quote_passages(hits)}\n</passages>\n\n<question>\n{_quote(question)}\n</question>"
-    earlier = [ChatMessage(turn.role, turn.content) for turn in history]
+    # A history that was cut may begin with an answer, which some models refuse.
+    from_question = dropwhile(lambda turn: turn.role == "assistant", history)
+    earlier = [ChatMessage(turn.role, turn.content) for turn in from_question]
     return [ChatMessage("system", read_rules()), *earlier, ChatMessage("user", content)]
 
 

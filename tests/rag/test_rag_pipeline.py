@@ -12,6 +12,7 @@ from src.rag.answer_writer import (
     LLM_FAILED,
     MAX_ANSWER_TOKENS,
     PARTLY_UNSUPPORTED,
+    QUOTED_BELOW,
     REFUSAL,
     UNCERTAIN,
     WORDS_ONLY,
@@ -378,9 +379,18 @@ def test_llm_that_breaks_off_is_followed_by_a_quotation(passages: Passages) -> N
     answer = ask(passages, LLM(["Taxis are paid after 21:00 [2]. ", "And ", BREAKS_OFF]))
     written, said, quoted = answer.text.split("\n\n")
     assert written == "Taxis are paid after 21:00 [2]. And"
-    assert (said, quoted) == (f"*{LLM_BROKE_OFF}*", "Staff have 27 days of paid leave. Ask in Roster. [1]")
+    assert (said, quoted) == (
+        f"*{LLM_BROKE_OFF} {QUOTED_BELOW}*",
+        "Staff have 27 days of paid leave. Ask in Roster. [1]",
+    )
     assert (answer.answered_by, answer.model, answer.notice, answer.grounded) == ("llm", "tiny", LLM_BROKE_OFF, True)
     assert sorted(citation.marker for citation in answer.citations) == [1, 2]
+
+
+def test_break_off_inside_code_closes_it(passages: Passages) -> None:
+    """What follows is no code."""
+    answer = ask(passages, LLM(["So:\n```\nx = 1\n", "y", BREAKS_OFF]))
+    assert answer.text.startswith(f"So:\n```\nx = 1\ny\n```\n\n*{LLM_BROKE_OFF} ")
 
 
 def test_marker_of_text_and_quotation_has_one_citation(passages: Passages) -> None:

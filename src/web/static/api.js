@@ -5,7 +5,7 @@ const BUSY = new Set([429, 502, 503, 504]);
 const DEFAULT_WAIT_S = 5;
 const LONGEST_WAIT_S = 3600;
 
-export const LOST = "The connection to the service was lost.";
+const LOST = "The connection to the service was lost.";
 
 // kind: "key" a key is needed, "busy" worth waiting `waitS` seconds, "lost" no connection, "failed" anything else.
 export class Problem extends Error {

@@ -3,7 +3,7 @@
 
 import { el } from "./dom.js";
 
-const FENCE = /^\s*(`{3,}|~{3,})/;
+const FENCE = /^\s*(`{3,}(?!.*`)|~{3,})/;
 const HEADING = /^ {0,3}(#{1,6})\s+(.*?)[\s#]*$/;
 const RULE = /^\s*([-*_])(\s*\1){2,}\s*$/;
 const QUOTE = /^\s{0,3}>\s?/;
