@@ -36,7 +36,7 @@ load_env() {
     [ -f .env ] || return 0
     while IFS= read -r line || [ -n "$line" ]; do
         name=${line%%=*}
-        [[ $line == *=* && $name =~ ^[A-Z_]+$ ]] || continue
+        [[ $line == *=* && $name =~ ^[A-Z][A-Z0-9_]*$ ]] || continue
         [ -n "${!name+set}" ] || export "$name=${line#*=}"
     done <.env
 }
