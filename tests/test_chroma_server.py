@@ -18,7 +18,8 @@ from tests.chroma import Chroma
 from tests.conftest import Server, corpus_places, serve, wait_until
 
 QUESTION = "Do unused days of annual leave lapse or are they carried over?"
-CLIENTS = 4
+CLIENTS = 3
+PAUSE_S = 0.1  # a person reads; without it the machine has no time to start anything
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ class Load:
             thread.join()
 
     def _ask(self) -> None:
-        while not self._is_over.is_set():
+        while not self._is_over.wait(PAUSE_S):
             try:
                 body = self.server.ask(f"{QUESTION} {next(self._numbers)}")
             except requests.RequestException as exc:
@@ -83,16 +84,15 @@ def test_server_that_comes_and_goes_fails_no_chat(tmp_path: Path, chroma: Chroma
         assert (ready["ready"], "does not answer" in ready["vectors_error"]) == (True, True)
         assert not is_up(away)
         load = stack.enter_context(Load(away))
-        for _ in range(2):
-            chroma.start()
-            load.wait_for("hybrid")
-            assert is_up(away)
-            chroma.kill()
-            load.wait_for("lexical")
-            assert not is_up(away)
-        assert load.failures == []
         chroma.start()
         load.wait_for("hybrid")
+        chroma.kill()
+        load.wait_for("lexical")
+        assert not is_up(away)
+        chroma.start()
+        load.wait_for("hybrid")
+        assert load.failures == []
+        assert is_up(away)
         assert away.get("/ready").json()["vectors_error"] is None
         here, there = server.ask(QUESTION), away.ask(QUESTION)
         assert there["retrieval"] == "hybrid"
