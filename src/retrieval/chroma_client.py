@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from src.artifacts import BUILD_AGAIN, REBUILD
 from src.errors import BuildError, IndexCorrupt
-from src.retrieval.vector_store import COLLECTION
+from src.retrieval.vector_store import COLLECTION, GRAPH
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +42,7 @@ def create_store(
     batches = max(1, math.ceil(count / ROWS_PER_BATCH))
     size = math.ceil(count / batches)
     smallest = max(3, count - size * (batches - 1))
-    hnsw = {"space": "cosine", "num_threads": 1, "sync_threshold": smallest, "batch_size": smallest}
+    hnsw = {**GRAPH, "num_threads": 1, "sync_threshold": smallest, "batch_size": smallest}
     try:
         with closing(chromadb.PersistentClient(str(directory), settings=_settings())) as client:
             collection = client.create_collection(COLLECTION, embedding_function=None, configuration={"hnsw": hnsw})

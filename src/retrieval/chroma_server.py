@@ -18,6 +18,7 @@ from src.config import Config
 from src.errors import VectorsUnavailable
 from src.records import Filters
 from src.retrieval.ranking import ScoredId
+from src.retrieval.vector_store import GRAPH
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,11 +88,8 @@ class ChromaServer:
             return None
 
     def create(self, name: str) -> str:
-        """Return the id of a collection of this name, which may be new.
-
-        The graph's other settings are Chroma's defaults, as those of the embedded store are.
-        """
-        body = {"name": name, "get_or_create": True, "configuration": {"hnsw": {"space": "cosine"}}}
+        """Return the id of a collection of this name, which may be new; Chroma Cloud has a graph of its own kind."""
+        body = {"name": name, "get_or_create": True, "configuration": {"hnsw": GRAPH}}
         return self._call("POST", "", body, lambda made: str(made["id"]))
 
     def rename(self, collection: str, name: str) -> None:
