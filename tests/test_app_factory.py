@@ -15,11 +15,13 @@ from src.app_factory import (
     Service,
     create_app,
     get_embedding_service,
+    get_integrity,
     get_vector_store,
+    read_manifest,
     unload_services,
 )
 from src.config import Config
-from src.errors import IndexMissing, RagError, ServiceUnavailable
+from src.errors import IndexCorrupt, IndexMissing, RagError, ServiceUnavailable
 from src.readiness import Readiness
 from src.web.services import EXTENSION
 from tests.conftest import ROOMY, corpus_places
@@ -200,3 +202,21 @@ def test_table_of_services_drives_load_ready_and_unload() -> None:
     assert services.loaded() == {service.name: not service.is_heavy for service in SERVICES}
     assert services.get_index().search("leave", limit=1, kind="lexical").hits
     assert services.loaded() == {service.name: not service.is_heavy for service in SERVICES}
+
+
+def test_server_of_vectors_makes_their_files_needless(tmp_path: Path) -> None:
+    """With CHROMA_URL a host may lack them; the texts are checked as ever."""
+    shutil.copytree(corpus_places()["INDEX_DIR"], tmp_path / "index", ignore=shutil.ignore_patterns("chroma_db"))
+    config = replace(CONFIG, index_dir=tmp_path / "index")
+    with pytest.raises(IndexCorrupt, match="has 0 bytes"):
+        read_manifest(config)
+    config = replace(config, chroma_url="http://127.0.0.1:1")
+    assert read_manifest(config).results.chunks > 0
+    get_integrity(config).check_index()
+    texts = tmp_path / "index" / "lexical.sqlite3"
+    texts.write_bytes(texts.read_bytes()[:-1] + b"x")
+    with pytest.raises(IndexCorrupt, match=r"lexical\.sqlite3 is damaged"):
+        get_integrity(config).check_index()
+    texts.write_bytes(b"short")
+    with pytest.raises(IndexCorrupt, match="has 5 bytes"):
+        read_manifest(config)

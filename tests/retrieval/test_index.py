@@ -4,14 +4,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from src.artifacts import Manifest
+from src.errors import VectorsUnavailable
 from src.records import Document, Filters, RetrievalKind
 from src.retrieval.index import CacheStats, Index, open_index
+from src.retrieval.ranking import ScoredId
+from src.retrieval.vector_store import VectorStore
 from tests.fakes import WordEncoder, cut_chunk, embed
 from tests.retrieval.conftest import build_index, make_manifest
 from tests.retrieval.corpus import CHUNKS, DOCUMENTS
@@ -65,6 +69,50 @@ def test_question_asked_again_is_neither_embedded_nor_searched(index_dir: Path, 
         index.clear_cache()
         index.search("reimbursed days", limit=3)
         assert embedded == ["reimbursed days"] * 2
+
+
+class ComingAndGoing:
+    """Vectors that are away while `is_away` is set."""
+
+    problem: str | None = None
+
+    def __init__(self, index_dir: Path) -> None:
+        self.is_away = True
+        self.store = VectorStore.open(index_dir, len(CHUNKS))
+
+    def search(self, *arguments: Any) -> list[ScoredId]:
+        if self.is_away:
+            raise VectorsUnavailable("away")
+        return self.store.search(*arguments)
+
+    def close(self) -> None:
+        self.store.close()
+
+
+def test_search_falls_back_to_words_and_does_not_remember_it(index_dir: Path, index: Index, manifest: Manifest) -> None:
+    """What was found without vectors says so, and is forgotten as soon as they are back."""
+    with (
+        closing(ComingAndGoing(index_dir)) as vectors,
+        closing(
+            open_index(index_dir, manifest=manifest, get_encoder=WordEncoder, get_vectors=lambda: vectors)
+        ) as opened,
+    ):
+        for find in ("search", "find_passages"):
+            ask = {"limit": 2, "filters": Filters()}
+            hybrid, lexical = (
+                getattr(index, find)("reimbursed days", **ask, kind=kind) for kind in ("hybrid", "lexical")
+            )
+            vectors.is_away = True
+            away = getattr(opened, find)("reimbursed days", **ask, kind="hybrid")
+            assert (away.kind, away.hits, away.nearest) == ("lexical", lexical.hits, None)
+            vectors.is_away = False
+            back = getattr(opened, find)("reimbursed days", **ask, kind="hybrid")
+            assert (back.kind, back.hits, back.nearest) == ("hybrid", hybrid.hits, hybrid.nearest)
+            vectors.is_away = True
+            again = getattr(opened, find)("reimbursed days", **ask, kind="hybrid")
+            assert (again.kind, again.hits) == ("hybrid", hybrid.hits)
+        with pytest.raises(VectorsUnavailable):
+            opened.search("reimbursed days", limit=2, kind="dense")
 
 
 def test_other_search_for_the_same_question_is_another(index: Index) -> None:
