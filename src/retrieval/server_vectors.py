@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from src.circuit_breaker import CircuitBreaker
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TIMEOUT_S = 3.0
-# A failed search has been tried twice. One question every few seconds finds out whether the server is back.
+# After a failure, which was two tries, a question every few seconds finds out whether the server is back.
 OPEN_S = 3.0
 PUSH = "Run python build_embeddings.py push with the settings of this server."
 
@@ -33,7 +35,7 @@ class ServerVectors:
 
     def __init__(self, config: Config, fingerprint: str, chunks: int) -> None:
         self.problem: str | None = None
-        # It would write a line for each try; `_note` writes one for each change.
+        # It would write a line for each try; `_ask` writes one for each change.
         logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
         self._server = ChromaServer(config, TIMEOUT_S, retries=1)
         self._name, self._chunks = name_collection(fingerprint), chunks
@@ -46,22 +48,38 @@ class ServerVectors:
         Raises:
             VectorsUnavailable: the server cannot be asked, or does not hold this index; at once after a failure.
         """
-        if not self._breaker.allows():
-            raise VectorsUnavailable(self.problem or "The Chroma server at CHROMA_URL was away a moment ago.")
-        try:
-            found = self._query(embedding, limit, filters)
-        except VectorsUnavailable as exc:
-            self._note(exc)
-            raise
-        self._breaker.record_success()
-        if self.problem:
-            logger.warning("The vectors answer again.")
-            self.problem = None
-        return found
+        problem = self.problem
+        if problem is None:
+            return self._ask(embedding, limit, filters)
+        if self._breaker.allows():
+            # A thread, so that nobody waits for a server that hangs. Without threads, the next question tries.
+            with suppress(RuntimeError):
+                Thread(target=self._try_again, args=(embedding,), name="vectors", daemon=True).start()
+        raise VectorsUnavailable(problem)
 
     def close(self) -> None:
         """Close the connections."""
         self._server.close()
+
+    def _try_again(self, embedding: NDArray[np.float32]) -> None:
+        with suppress(VectorsUnavailable):
+            self._ask(embedding, 1, Filters())
+
+    def _ask(self, embedding: NDArray[np.float32], limit: int, filters: Filters) -> list[ScoredId]:
+        try:
+            found = self._query(embedding, limit, filters)
+        except VectorsUnavailable as exc:
+            if self.problem != str(exc):
+                logger.error("Answering by words only: %s", exc)
+            if not isinstance(exc, Refused):  # the server is there for other requests
+                self._breaker.record_failure()
+                self.problem = str(exc)
+            raise
+        self._breaker.record_success()
+        if self.problem is not None:
+            logger.warning("The vectors answer again.")
+            self.problem = None
+        return found
 
     def _query(self, embedding: NDArray[np.float32], limit: int, filters: Filters) -> list[ScoredId]:
         collection = self._collection or self._find()
@@ -83,10 +101,3 @@ class ServerVectors:
             raise VectorsUnavailable(f"{message}. {PUSH}")
         self._collection = collection
         return collection
-
-    def _note(self, exc: VectorsUnavailable) -> None:
-        if not isinstance(exc, Refused):
-            self._breaker.record_failure()
-        if self.problem != str(exc):
-            logger.error("Answering by words only: %s", exc)
-            self.problem = str(exc)

@@ -17,7 +17,7 @@ from src.retrieval.chroma_server import ChromaServer, name_collection
 from src.retrieval.server_vectors import ServerVectors
 from src.retrieval.vector_store import VectorStore
 from tests.chroma import Chroma, Proxy, run_chroma, run_proxy
-from tests.conftest import free_port
+from tests.conftest import free_port, wait_until
 from tests.fakes import WordEncoder
 from tests.retrieval.corpus import CHUNKS
 
@@ -91,34 +91,38 @@ def test_tenant_and_database_are_asked_for(proxy: Proxy) -> None:
 
 
 def test_server_that_hangs_is_given_up_after_one_retry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It accepts and never answers: two waits of the limit, and none for the next question."""
+    """It accepts and never answers: two waits of the limit, and none for the next questions, which try again."""
+    monkeypatch.setattr(server_vectors, "OPEN_S", 0.0)
     monkeypatch.setattr(server_vectors, "TIMEOUT_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         server = open_at(f"http://127.0.0.1:{silent.getsockname()[1]}")
         waits_s = []
-        for _ in range(2):
+        for _ in range(3):
             started = time.monotonic()
             with pytest.raises(VectorsUnavailable, match="does not answer"):
                 server.search(QUESTION, 3, Filters())
             waits_s.append(time.monotonic() - started)
         server.close()
     assert waits_s[0] >= 0.4
-    assert waits_s[1] < 0.2
+    assert max(waits_s[1:]) < 0.2
 
 
 def test_server_that_comes_back_is_found_after_the_pause(
     chroma: Chroma, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The log says once that it is away and once that it answers again."""
+    """Nobody waits for the trial; the log says once that it is away and once that it answers again."""
     now = SimpleNamespace(s=0.0)
     server = open_at(f"http://127.0.0.1:{free_port()}")
     monkeypatch.setattr(server._breaker, "_clock", lambda: now.s)
     with caplog.at_level(logging.WARNING, "src"):
-        for now.s in (0.0, 2.9, 3.0):
+        for now.s in (0.0, 2.9):
             with pytest.raises(VectorsUnavailable):
                 server.search(QUESTION, 3, Filters())
         server._server = open_at(chroma.url)._server
         now.s = 6.0
+        with pytest.raises(VectorsUnavailable, match="does not answer"):
+            server.search(QUESTION, 3, Filters())
+        wait_until(lambda: server.problem is None, "the trial has found the server")
         assert server.search(QUESTION, 3, Filters())
     assert [record.message.split(":")[0] for record in caplog.records] == [
         "Answering by words only", "The vectors answer again."
