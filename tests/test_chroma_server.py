@@ -18,8 +18,8 @@ from tests.chroma import Chroma
 from tests.conftest import Server, corpus_places, serve, wait_until
 
 QUESTION = "Do unused days of annual leave lapse or are they carried over?"
-CLIENTS = 3
-PAUSE_S = 0.1  # a person reads; without it the machine has no time to start anything
+CLIENTS = 2
+PAUSE_S = 0.2  # a person reads; without it the machine has no time to start anything
 
 
 @pytest.fixture
