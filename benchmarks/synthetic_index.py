@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.artifacts import LEXICAL_FILE, BuildResults, Manifest, measure_files
+from src.ingestion.index_check import write_checksums
 from src.records import Chunk, Document
 from src.retrieval.text_store import TextStore
 from src.retrieval.text_writer import TextWriter
@@ -76,6 +77,7 @@ def _build(folder: Path, size: int, manifest: Manifest, texts: list[str], rows: 
     digest = hashlib.sha256(embeddings.tobytes()).hexdigest()
     floors = manifest.results.relevance_floors
     Manifest(spec, BuildResults(size, digest, floors, measure_files(folder))).save(folder)
+    write_checksums(folder)
 
 
 def _make_document(number: int, passages: list[list[str]]) -> tuple[Document, list[Chunk]]:
