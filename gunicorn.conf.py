@@ -33,13 +33,9 @@ bind = f"127.0.0.1:{settings.port}"
 # Some hosts set WEB_CONCURRENCY by the CPUs that they see, so too many of them must not stop the start.
 workers = workers_with_room(settings.web_concurrency, probe.limit_mb)
 if workers < settings.web_concurrency:
-    log.error(
-        "WEB_CONCURRENCY=%d needs %.0f MB, and %.0f are here: %d started. Raise MEMORY_LIMIT_MB with the plan, or lower it",
-        settings.web_concurrency,
-        needed_mb(settings.web_concurrency),
-        probe.limit_mb,
-        workers,
-    )
+    wanted = f"WEB_CONCURRENCY={settings.web_concurrency} needs {needed_mb(settings.web_concurrency):.0f} MB"
+    cure = "Raise MEMORY_LIMIT_MB with the plan, or lower WEB_CONCURRENCY."
+    log.error("%s, and %.0f are here: %d started. %s", wanted, probe.limit_mb, workers, cure)
 # A successor is forked with the app imported, which halves the CPU of a hand-over.
 preload_app = True
 # Chats wait for an LLM in threads, and /health waits for no chat.

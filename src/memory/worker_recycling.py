@@ -92,7 +92,7 @@ class WorkerRecycling:
         self._services = services
 
     def request(self, reason: str | None) -> None:
-        """Note that the memory manager wants this worker replaced, None: no more; done when its current request ends."""
+        """Note that the memory manager wants this worker replaced (None: no more) when its current request ends."""
         self._asked_for = reason
 
     def when_ready(self, server: Any) -> None:
@@ -172,7 +172,7 @@ class WorkerRecycling:
         return None
 
     def _replace(self, reason: Reason) -> None:
-        """Ask for a successor, or to leave first; at most once in a while, and when no other worker is being replaced."""
+        """Ask for a successor, or to leave first: once in a while, and when no other worker is being replaced."""
         with self._lock:
             now = time.monotonic()
             if now < self._next_ask_at or self.handover.stage is not Stage.NONE:
