@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from src.memory.handover import Birth, Handover, NoteKind
+from src.memory.handover import Birth, Handover, NoteKind, Stage
 
 
 class Master:
@@ -17,6 +17,7 @@ class Master:
         self.handover = handover
         self.WORKERS: dict[int, Any] = {}
         self.births: dict[int, Birth] = {}
+        self.told_to_stop: list[int] = []
         self._number = workers
         self._fork()
 
@@ -32,6 +33,9 @@ class Master:
     def ttin(self) -> None:
         self.num_workers += 1
         self._fork()
+
+    def kill_worker(self, pid: int, sign: int) -> None:
+        self.told_to_stop.append(pid)
 
     def ttou(self) -> int:
         """Stop the oldest; its pid."""
@@ -159,40 +163,91 @@ def test_worker_that_is_no_part_of_the_hand_over_dies_without_ending_it(
     assert sorted(master.WORKERS) == [3, 4]
 
 
-def test_each_worker_that_leaves_first_has_an_heir(handover: Handover, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two may leave in one moment; who follows a worker that died is no heir."""
-    master = Master(handover, 3)
-    note(handover, monkeypatch, 1, "leave")
-    note(handover, monkeypatch, 2, "leave")
-    master.exit(1, 2)
-    master.exit(3)
-    assert [master.births[pid] for pid in (4, 5, 6)] == [Birth.HEIR, Birth.HEIR, Birth.FIRST]
-
-
-def test_worker_that_leaves_during_a_hand_over_has_an_heir(handover: Handover, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its note is in the pipe with the other's, and each is read for what it says."""
-    master = Master(handover, 2)
-    note(handover, monkeypatch, 1, "leave")
-    note(handover, monkeypatch, 2, "ask")
-    master.ttin()
-    master.exit(1)
-    assert (master.births[3], master.births[4]) == (Birth.SUCCESSOR, Birth.HEIR)
-    note(handover, monkeypatch, 3, "ready")
-    assert master.ttou() == 2
-
-
-def test_elder_that_leaves_while_its_successor_loads_has_no_heir_besides(
+def test_retiring_elder_ends_its_answers_before_the_next_has_its_turn(
     handover: Handover, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its successor follows it; the next worker is forked only when one has died."""
-    master = Master(handover, 1)
+    """Until it has gone there is one worker too many already."""
+    master = Master(handover, 2)
     note(handover, monkeypatch, 1, "ask")
     master.ttin()
-    note(handover, monkeypatch, 1, "leave")
+    note(handover, monkeypatch, 3, "ready")
+    master.num_workers -= 1
+    assert handover.stage is Stage.RETIRING
+    note(handover, monkeypatch, 2, "ask")
+    master.ttin()
+    assert (sorted(master.WORKERS), master.num_workers) == ([1, 2, 3], 2)
     master.exit(1)
-    assert (sorted(master.WORKERS), master.num_workers) == ([2], 1)
+    assert (sorted(master.WORKERS), master.num_workers, handover.stage) == ([2, 3], 2, Stage.NONE)
+
+
+def test_workers_leave_first_one_at_a_time(handover: Handover, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two want to in one moment: the first is stopped, and the other when the heir has loaded and it asks again."""
+    master = Master(handover, 2)
+    note(handover, monkeypatch, 1, "leave")
+    note(handover, monkeypatch, 2, "leave")
+    master.ttin()
+    assert (master.told_to_stop, master.num_workers) == ([1], 2)
+    master.exit(1)
+    assert (master.births[3], handover.stage) == (Birth.HEIR, Stage.LOADING)
+    note(handover, monkeypatch, 2, "leave")
+    master.ttin()
+    assert (master.told_to_stop, sorted(master.WORKERS)) == ([1], [2, 3])
+    handover.end_of_load()
+    note(handover, monkeypatch, 2, "leave")
+    master.ttin()
     master.exit(2)
-    assert master.births[3] is Birth.FIRST
+    assert (master.told_to_stop, master.births[4]) == ([1, 2], Birth.HEIR)
+
+
+def test_worker_that_dies_while_another_leaves_has_no_heir(handover: Handover, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its follower loads with the first chat; the heir is who follows the worker that left."""
+    master = Master(handover, 2)
+    note(handover, monkeypatch, 1, "leave")
+    master.ttin()
+    master.exit(2)
+    master.exit(1)
+    assert (master.births[3], master.births[4]) == (Birth.FIRST, Birth.HEIR)
+
+
+def test_heir_that_dies_in_its_load_ends_the_turn(handover: Handover, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is followed as any worker is, and the others may be replaced."""
+    master = Master(handover, 2)
+    note(handover, monkeypatch, 1, "leave")
+    master.ttin()
+    master.exit(1)
+    master.exit(3)
+    assert (master.births[4], master.num_workers, handover.stage) == (Birth.FIRST, 2, Stage.NONE)
+
+
+def test_heir_that_has_loaded_and_dies_later_ends_nobody_s_turn(
+    handover: Handover, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By then another worker may have a successor that loads."""
+    master = Master(handover, 2)
+    note(handover, monkeypatch, 1, "leave")
+    master.ttin()
+    master.exit(1)
+    handover.end_of_load()
+    note(handover, monkeypatch, 2, "ask")
+    master.ttin()
+    master.exit(3)
+    assert (master.births[4], handover.stage, master.num_workers) == (Birth.SUCCESSOR, Stage.LOADING, 3)
+
+
+def test_stage_is_seen_in_every_worker(handover: Handover, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was forked before sees it too, and what is known of replacements for memory."""
+    master = Master(handover, 2)
+    read_end, write_end = os.pipe()
+    if (pid := os.fork()) == 0:
+        os.read(read_end, 1)
+        seen = handover.stage is Stage.LOADING and handover.memory_streak == 1 and handover.memory_replaced_at > 0
+        os._exit(seen)
+    note(handover, monkeypatch, 1, "ask", is_for_memory=True)
+    master.ttin()
+    os.write(write_end, b"x")
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+    os.close(read_end)
+    os.close(write_end)
 
 
 def test_replacements_for_memory_are_counted_while_they_follow_one_another(
@@ -201,9 +256,11 @@ def test_replacements_for_memory_are_counted_while_they_follow_one_another(
     """The streak ends with the first worker that is replaced for its chats."""
     master = Master(handover, 1)
     streaks = []
-    for pid, kind, is_for_memory in ((1, "leave", True), (2, "leave", True), (3, "leave", False), (4, "leave", True)):
-        note(handover, monkeypatch, pid, kind, is_for_memory=is_for_memory)  # type: ignore[arg-type]
+    for pid, is_for_memory in ((1, True), (2, True), (3, False), (4, True)):
+        note(handover, monkeypatch, pid, "leave", is_for_memory=is_for_memory)
+        master.ttin()
         master.exit(pid)
+        handover.end_of_load()
         streaks.append(handover.memory_streak)
     note(handover, monkeypatch, 5, "ask", is_for_memory=True)
     master.ttin()

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from src.memory import worker_recycling
-from src.memory.handover import Birth, NoteKind
+from src.memory.handover import Birth, NoteKind, Stage
 from src.memory.memory_probe import MemoryProbe
 from src.memory.worker_recycling import WorkerRecycling
 
@@ -38,7 +38,7 @@ class Worker:
         self.hold(30, charged_mb=60)
         self.recycling = WorkerRecycling()
         self.recycling.configure(max_requests, jitter, MemoryProbe(512, cgroup_root=self._group, proc=folder / "proc"))
-        self.recycling.handover.memory_streak = streak
+        self.recycling.handover._move(Stage.NONE, streak)
         monkeypatch.setattr(self.recycling.handover, "send", self._note)
         self.gunicorn = SimpleNamespace(nr=0, alive=True, ppid=77, pid=os.getpid())
         self.recycling.post_worker_init(self.gunicorn)
@@ -160,6 +160,38 @@ def test_worker_is_not_replaced_for_its_memory_too_soon(
     assert worker.sent == [("ask", True)]
 
 
+def test_memory_that_a_sibling_gave_back_has_time_to_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a replacement for memory nobody is replaced for it for twice the rest; and no more, if all is well then."""
+    worker = Worker(tmp_path, monkeypatch, max_requests=0)
+    worker.now += 10_000
+    worker.recycling.handover._move(Stage.NONE, 1, worker.now - 1)
+    worker.recycling.request("memory at 90%")
+    worker.now += 118
+    worker.chat()
+    assert worker.sent == []
+    worker.recycling.request(None)
+    worker.now += 1
+    worker.chat()
+    assert worker.sent == []
+    worker.recycling.request("memory at 90%")
+    worker.chat()
+    assert worker.sent == [("ask", True)]
+
+
+def test_worker_waits_for_its_turn_and_asks_at_once_when_it_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While another is being replaced, nothing is asked and nothing forgotten."""
+    worker = Worker(tmp_path, monkeypatch, max_requests=1)
+    for stage in (Stage.ASKED, Stage.LOADING, Stage.RETIRING, Stage.LEAVING):
+        worker.recycling.handover._move(stage)
+        worker.chat()
+    assert worker.sent == []
+    worker.recycling.handover._move(Stage.NONE)
+    worker.chat()
+    assert worker.sent == [("ask", False)]
+
+
 def test_worker_that_answered_nothing_is_not_replaced_for_its_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,6 +220,21 @@ def test_growth_counts_from_the_fifth_chat(
     assert worker.sent == sent
 
 
+def test_siblings_share_the_growth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With four workers an eighth of the limit is 16 MB for each."""
+    worker = Worker(tmp_path, monkeypatch, max_requests=0)
+    worker.recycling._workers = 4
+    worker.now += 1000
+    worker.hold(110, charged_mb=140)
+    worker.chat(5)
+    worker.hold(126, charged_mb=156)
+    worker.chat()
+    assert worker.sent == []
+    worker.hold(127, charged_mb=157)
+    worker.chat()
+    assert worker.sent == [("ask", True)]
+
+
 @pytest.mark.parametrize(("charged_mb", "kind"), [(339, "ask"), (342, "leave")])
 def test_worker_leaves_first_where_two_have_no_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, charged_mb: int, kind: str
@@ -199,7 +246,7 @@ def test_worker_leaves_first_where_two_have_no_room(
     worker.hold(130, charged_mb)
     worker.chat()
     assert worker.sent == [(kind, False)]
-    assert worker.signals == [(77, signal.SIGTTIN) if kind == "ask" else (os.getpid(), signal.SIGTERM)]
+    assert worker.signals == [(77, signal.SIGTTIN)]
 
 
 def test_leaving_worker_waits_for_a_moment_without_chats_but_not_for_long(
