@@ -164,6 +164,7 @@ def test_endless_answer_is_an_error() -> None:
         "The staff budget for each calendar year is EUR 5000 [1].",
         "Staff get 27 days of paid calendar leave in 2026 [1].",
         "Staff leave elephants loudly [1].",
+        "Staff get 27 days of paid leave in 2026 of EUR 5000 on day 1 [1].",
     ],
 )
 def test_supported_sentence_is_left_alone(sentence: str) -> None:
