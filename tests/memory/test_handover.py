@@ -18,8 +18,11 @@ class Master:
         self.WORKERS: dict[int, Any] = {}
         self.births: dict[int, Birth] = {}
         self.told_to_stop: list[int] = []
+        self.pid = os.getpid()
+        self.can_fork = True
         self._number = workers
-        self._fork()
+        handover.open(self)
+        self.fork()
 
     @property
     def num_workers(self) -> int:
@@ -32,7 +35,7 @@ class Master:
 
     def ttin(self) -> None:
         self.num_workers += 1
-        self._fork()
+        self.fork()
 
     def kill_worker(self, pid: int, sign: int) -> None:
         self.told_to_stop.append(pid)
@@ -49,21 +52,25 @@ class Master:
     def exit(self, *pids: int) -> None:
         for pid in pids:
             self.handover.child_exit(self, self.WORKERS.pop(pid))
-        self._fork()
+        self.fork()
 
-    def _fork(self) -> None:
-        while len(self.WORKERS) < self.num_workers:
-            pid = len(self.births) + 1
-            worker = SimpleNamespace(pid=None, age=pid)
-            self.handover.pre_fork(self, worker)
-            worker.pid = pid
-            self.WORKERS[pid], self.births[pid] = worker, self.handover.birth
+    def fork(self) -> None:
+        for _ in range(self.num_workers - len(self.WORKERS)):
+            self.spawn_worker()
+
+    def spawn_worker(self) -> None:
+        pid = len(self.births) + 1
+        worker = SimpleNamespace(pid=None, age=pid)
+        self.handover.pre_fork(self, worker)
+        if not self.can_fork:
+            raise BlockingIOError("no more processes")
+        worker.pid = pid
+        self.WORKERS[pid], self.births[pid] = worker, self.handover.birth
 
 
 @pytest.fixture
 def handover() -> Iterator[Handover]:
     handover = Handover()
-    handover.open(SimpleNamespace(spawn_worker=None))
     yield handover
     os.close(handover._read_end)
     os.close(handover._write_end)
@@ -127,8 +134,10 @@ def test_operator_s_signal_during_a_hand_over_stops_the_oldest(
     assert (sorted(master.WORKERS), master.num_workers) == ([2, 3], 2)
 
 
-def test_successor_that_dies_ends_the_hand_over(handover: Handover, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The elder stays the only one, and may ask again."""
+def test_successor_that_dies_ends_the_hand_over(
+    handover: Handover, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The elder stays the only one, and may ask again; the log says so."""
     master = Master(handover, 1)
     for successor in (2, 3):
         note(handover, monkeypatch, 1, "ask")
@@ -136,9 +145,14 @@ def test_successor_that_dies_ends_the_hand_over(handover: Handover, monkeypatch:
         assert master.births[successor] is Birth.SUCCESSOR
         master.exit(successor)
         assert (sorted(master.WORKERS), master.num_workers) == ([1], 1)
+    assert [line.partition(": ")[2] for line in caplog.messages] == [
+        "the successor (pid 2) is gone; pid 1 stays", "the successor (pid 3) is gone; pid 1 stays"
+    ]  # fmt: skip
 
 
-def test_elder_that_dies_leaves_its_successor_alone(handover: Handover, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_elder_that_dies_leaves_its_successor_alone(
+    handover: Handover, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """With another worker beside them, the ready note must not cost that one its life."""
     master = Master(handover, 2)
     note(handover, monkeypatch, 1, "ask")
@@ -147,6 +161,7 @@ def test_elder_that_dies_leaves_its_successor_alone(handover: Handover, monkeypa
     note(handover, monkeypatch, 3, "ready")
     assert master.ttou() == 0
     assert (sorted(master.WORKERS), master.num_workers) == ([2, 3], 2)
+    assert caplog.messages == []
 
 
 def test_worker_that_is_no_part_of_the_hand_over_dies_without_ending_it(
@@ -265,3 +280,59 @@ def test_replacements_for_memory_are_counted_while_they_follow_one_another(
     note(handover, monkeypatch, 5, "ask", is_for_memory=True)
     master.ttin()
     assert [*streaks, handover.memory_streak] == [1, 2, 0, 1, 2]
+
+
+def test_reload_with_as_many_workers_changes_nothing(handover: Handover, monkeypatch: pytest.MonkeyPatch) -> None:
+    """gunicorn sets the number anew: a worker that has asked is no elder yet, and a hand-over goes on."""
+    master = Master(handover, 1)
+    note(handover, monkeypatch, 1, "ask")
+    master.num_workers = 1
+    master.exit(1)
+    assert (sorted(master.WORKERS), master.num_workers) == ([2], 1)
+    note(handover, monkeypatch, 2, "ask")
+    master.ttin()
+    master.num_workers = 2
+    note(handover, monkeypatch, 3, "ready")
+    assert master.ttou() == 2
+
+
+def test_failed_fork_ends_the_hand_over_and_leaves_the_elder(
+    handover: Handover, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At a limit of processes or files; the elder may ask again."""
+    master = Master(handover, 1)
+    note(handover, monkeypatch, 1, "ask")
+    master.can_fork = False
+    master.ttin()
+    assert (sorted(master.WORKERS), master.num_workers) == ([1], 1)
+    assert caplog.messages == ["Hand-over failed: no worker can be forked (no more processes); pid 1 stays"]
+    master.can_fork = True
+    note(handover, monkeypatch, 1, "ask")
+    master.ttin()
+    assert master.births[2] is Birth.SUCCESSOR
+
+
+def test_failed_fork_of_an_heir_is_said_once_and_tried_again(
+    handover: Handover, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """gunicorn tries every second; the next failure after a success is said again."""
+    master = Master(handover, 2)
+    for pid in (1, 2):
+        note(handover, monkeypatch, pid, "leave")
+        master.ttin()
+        master.can_fork = False
+        master.exit(pid)
+        master.fork()
+        master.can_fork = True
+        master.fork()
+        handover.end_of_load()
+    assert master.births == {1: Birth.FIRST, 2: Birth.FIRST, 3: Birth.HEIR, 4: Birth.HEIR}
+    assert caplog.messages == ["No worker can be forked (no more processes); trying again every second"] * 2
+
+
+def test_error_in_the_forked_worker_is_its_own(handover: Handover) -> None:
+    """The same code runs there; it must not go on as a second master."""
+    master = Master(handover, 1)
+    master.pid, master.can_fork = 0, False
+    with pytest.raises(BlockingIOError, match="no more"):
+        master.ttin()

@@ -128,12 +128,12 @@ def test_unloading_that_helps_lets_the_chat_through_degraded(server: Server) -> 
 def test_charge_is_read_anew_after_unloading(monkeypatch: pytest.MonkeyPatch) -> None:
     """The reading that may be a second old would refuse a chat for memory that is free again."""
     probe = MemoryProbe(512)
-    readings = {False: MemoryReading(500, 512, "pss"), True: MemoryReading(100, 512, "pss")}
+    readings = {False: MemoryReading(510, 512, "pss"), True: MemoryReading(100, 512, "pss")}
     monkeypatch.setattr(probe, "read", lambda *, is_fresh=False: readings[is_fresh])
     manager = MemoryManager(probe, replace_worker=lambda reason: None)
     assert manager.observe() is DEGRADED
     assert manager.counts["exhausted"] == 1
-    assert manager.read().charged_mb == 500
+    assert manager.read().charged_mb == 510
 
 
 def test_worker_that_was_unloaded_answers_by_words_until_it_is_replaced(server: Server) -> None:
