@@ -53,7 +53,9 @@ def serve_index(index_dir: Path, model_dir: Path) -> Iterator[Served]:
     """Open an index and the model it was built with."""
     stopwatch = Stopwatch()
     model = EmbeddingService.load(model_dir)
-    embed = cache(stopwatch.wrap("embed", model.embed_question))  # each is asked once for its answer, then for its ranks
+    embed = cache(
+        stopwatch.wrap("embed", model.embed_question)
+    )  # each is asked once for its answer, then for its ranks
     encoder: Any = SimpleNamespace(embed_question=embed, find_token=model.find_token)
     with closing(open_index(index_dir, model_dir=model_dir, get_encoder=lambda: encoder)) as index:
         find = stopwatch.wrap("search", index.find_passages)

@@ -79,14 +79,11 @@ def find_prompts(model: "SentenceTransformer") -> dict[str, str]:
         BuildError: it wants prompts, but does not say which is for questions or passages.
     """
     given = {name: text for name, text in (model.prompts or {}).items() if text}
-    found = {
-        kind: next((given[name] for name in names if name in given), "") for kind, names in PROMPT_NAMES.items()
-    }
+    found = {kind: next((given[name] for name in names if name in given), "") for kind, names in PROMPT_NAMES.items()}
     if given and not any(found.values()):
         raise BuildError(
-            f"The model has prompts ({', '.join(given)}), but none for questions or passages "
-            f"({', '.join(name for names in PROMPT_NAMES.values() for name in names)}). Save it with such `prompts`, or "
-            "choose another model."
+            f"The model has prompts ({', '.join(given)}), but none named query, document, passage or corpus. Save it "
+            "with such `prompts`, or choose another model."
         )
     return {kind: text for kind, text in found.items() if text}
 

@@ -140,5 +140,6 @@ def _report(config: Config, card: ModelCard, index: NewIndex, embedded: int | No
         seconds=time.monotonic() - started,
         file_bytes=measure_files(config.index_dir),
         memory_limit_mb=config.memory_limit_mb,
+        base_mb=card.serving_mb,
         unknown_languages=tell_unknown(index.languages, card.languages),
     )

@@ -19,6 +19,7 @@ from src.artifacts import MODEL_DATA_FILE, MODEL_FILE, TOKENIZER_FILE, ModelCard
 from src.embedding.embedding_service import EmbeddingService
 from src.embedding.export.fidelity import load_texts, measure_fidelity, require_fidelity
 from src.embedding.export.model_origin import ModelOrigin
+from src.embedding.export.prediction import ModelSize
 from src.embedding.export.quantisation import QUANTISATION, fuse, quantise, write_graph
 from src.embedding.sentence_transformers_encoder import encode, find_prompts, load_sentence_transformer
 from src.errors import BuildError
@@ -175,6 +176,7 @@ def _write_model(graph: Path, model: "SentenceTransformer", origin: ModelOrigin,
         fidelity={},
         languages=list(origin.languages),
         prompts=find_prompts(model),
+        serving_mb=ModelSize.of(model).serving_mb,
     )
     card.save(model_dir)
     return card

@@ -202,7 +202,7 @@ def test_word_of_a_marked_vocabulary_is_known(tmp_path):
 
 @pytest.mark.parametrize(
     ("prompts", "message"),
-    [({"classification": "Classify: "}, "none for questions or passages"), (None, "out of its pooling")],
+    [({"classification": "Classify: "}, "none named query"), (None, "out of its pooling")],
 )
 def test_model_whose_prompts_cannot_be_kept_is_refused_and_the_old_one_stays(tmp_path, prompts, message):
     """It would rank worse in silence."""
