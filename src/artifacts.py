@@ -114,6 +114,7 @@ class IndexSpec:
         skipped: why each file that could not be parsed was left out, by path.
         texts_sha256: of the documents' texts and of where they are cut into chunks and sentences.
         languages: how many documents are in each, by ISO 639-1 code; "" for those too short to tell.
+        unknown_documents: those in a language that the model does not know.
     """
 
     schema_version: int
@@ -127,6 +128,7 @@ class IndexSpec:
     skipped: dict[str, str]
     texts_sha256: str
     languages: dict[str, int] = field(default_factory=dict)
+    unknown_documents: list[str] = field(default_factory=list)
 
     @property
     def embeddings_fingerprint(self) -> str:

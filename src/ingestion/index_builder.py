@@ -1,6 +1,7 @@
 """The offline build, one step after the other: parse, compare with the old index, embed what is new, write, swap in."""
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from functools import cache, partial
@@ -104,7 +105,8 @@ class _NoEncoder:
 
     def embed_question(self, question: str) -> NDArray[np.float32]:
         """Return no numbers: nothing is searched for while texts are counted."""
-        return self.embed([question])[0]
+        row: NDArray[np.float32] = self.embed([question])[0]
+        return row
 
     def find_token(self, word: str) -> int | None:
         """Know no word."""
@@ -141,5 +143,5 @@ def _report(config: Config, card: ModelCard, index: NewIndex, embedded: int | No
         file_bytes=measure_files(config.index_dir),
         memory_limit_mb=config.memory_limit_mb,
         base_mb=card.serving_mb,
-        unknown_languages=tell_unknown(index.languages, card.languages),
+        unknown_languages=tell_unknown(Counter(index.languages.values()), card.languages),
     )
