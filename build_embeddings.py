@@ -104,9 +104,13 @@ def _search(config: Config, arguments: argparse.Namespace) -> None:
 
 
 def _export(config: Config, arguments: argparse.Namespace) -> None:
-    from src.embedding.export.onnx_export import export_model
+    from src.embedding.export.onnx_export import export_model, load_original
+    from src.embedding.export.prediction import ModelSize
 
-    card = export_model(arguments.export_model or config.embedding_model_name, config.model_dir)
+    name = arguments.export_model or config.embedding_model_name
+    original = load_original(name)
+    print(ModelSize.of(original).summary(config.memory_limit_mb), flush=True)
+    card = export_model(original, name, config.model_dir)
     print(f"Exported {card.name} to {config.model_dir}. Now rebuild the index: python build_embeddings.py")
 
 

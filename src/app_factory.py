@@ -28,7 +28,7 @@ from src.memory.worker_recycling import get_recycling
 from src.rag.generator import Generator
 from src.rag.openai_client import OpenAIClient
 from src.rag.rag_pipeline import RAGPipeline
-from src.rag.relevance import DEFAULT_FLOORS, Floors
+from src.rag.relevance import Floors
 from src.readiness import Readiness
 from src.retrieval.index import Encoder, Index, open_index
 from src.retrieval.vector_store import VectorSearch, open_vectors, store_format
@@ -98,8 +98,7 @@ def get_rag_pipeline(config: Config) -> RAGPipeline:
     if config.llm_api_key:
         client = OpenAIClient(config.llm_base_url, config.llm_api_key)
         generator = Generator(client, (config.llm_model, *config.llm_fallback_models), config.llm_timeout_s)
-    floors = get_index(config).manifest.results.relevance_floors
-    return RAGPipeline(get_index(config), generator, Floors(*floors) if floors else DEFAULT_FLOORS)
+    return RAGPipeline(get_index(config), generator, Floors.of(get_index(config).manifest))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The offline build, one step after the other: parse, compare with the old index, embed what is new, write, swap in."""
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from functools import cache, partial
@@ -86,7 +87,7 @@ def write_index(folder: Path, documents: Iterable[Document], model_dir: Path, ke
         kept_file: embeddings from one call to the next, all of one model.
     """
     card = ModelCard.load(model_dir)
-    chunker = Chunker(model_dir / TOKENIZER_FILE, card.max_tokens)
+    chunker = Chunker(model_dir / TOKENIZER_FILE, card.passage_tokens)
     get_encoder = cache(partial(ParallelEncoder, model_dir))
     with closing(NewIndex(folder)) as index, closing(KeptEmbeddings(kept_file)) as kept:
         for document in documents:
@@ -102,20 +103,25 @@ class _NoEncoder:
         """Return a row without numbers for each text."""
         return np.empty((len(texts), 0), dtype=np.float32)
 
+    def embed_question(self, question: str) -> NDArray[np.float32]:
+        """Return no numbers: nothing is searched for while texts are counted."""
+        row: NDArray[np.float32] = self.embed([question])[0]
+        return row
+
     def find_token(self, word: str) -> int | None:
-        """Know no word: nothing is searched for while texts are counted."""
+        """Know no word."""
 
 
 def _parse(index: NewIndex, config: Config, card: ModelCard, strict: bool) -> IndexSpec:
     """Parse and split all documents into the new index, and say what it is to be."""
     folder, tokenizer_file = config.documents_dir, config.model_dir / TOKENIZER_FILE
-    splitter = Chunker(tokenizer_file, card.max_tokens).description
+    splitter = Chunker(tokenizer_file, card.passage_tokens).description
     found = list_files(folder)
     paths = [item for item in found if isinstance(item, str)]
     for skipped in found:
         if isinstance(skipped, Skipped):
             index.add(skipped)
-    items = parse_files(folder, paths, tokenizer_file, card.max_tokens)
+    items = parse_files(folder, paths, tokenizer_file, card.passage_tokens)
     for item in show_progress(items, "Parsing", len(paths), "files"):
         index.add(item)
     seen = "".join(f"\n  {item.path}: {item.reason}" for item in index.skipped)
@@ -136,5 +142,6 @@ def _report(config: Config, card: ModelCard, index: NewIndex, embedded: int | No
         seconds=time.monotonic() - started,
         file_bytes=measure_files(config.index_dir),
         memory_limit_mb=config.memory_limit_mb,
-        unknown_languages=tell_unknown(index.languages, card.languages),
+        base_mb=card.serving_mb,
+        unknown_languages=tell_unknown(Counter(index.languages.values()), card.languages),
     )

@@ -111,7 +111,7 @@ class Draft:
 
     def _quote(self, floors: Floors) -> Iterator[Token]:
         """Quote what fits best, or refuse; after an LLM that broke off, below what it wrote."""
-        outcome = judge(self._retrieval, floors)
+        outcome = judge(self._question, self._retrieval, floors)
         quoted = CitedText("", ())
         if outcome is not Outcome.NOT_FOUND:
             quoted = answer_by_quotation(self._question, self._retrieval.hits)
