@@ -6,6 +6,8 @@ python build_embeddings.py --strict                 fail where a file cannot be 
 python build_embeddings.py verify                   check the index, and ask it for its own chunks
 python build_embeddings.py inspect                  what is in the index
 python build_embeddings.py search "a question"      ask it without the server
+python build_embeddings.py push                     fill the Chroma server at CHROMA_URL with the index's vectors
+python build_embeddings.py prune                    remove the vectors of other indexes there
 python build_embeddings.py --export-model           export EMBEDDING_MODEL_NAME to MODEL_DIR
 python build_embeddings.py --export-model ./model   export another one, by name or path
 """
@@ -65,6 +67,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="instead of building")
     commands.add_parser("verify", help="check the index against its manifest, and ask it for its own chunks")
     commands.add_parser("inspect", help="tell what is in the index")
+    commands.add_parser("push", help="fill the Chroma server at CHROMA_URL with the index's vectors")
+    commands.add_parser("prune", help="remove the vectors of other indexes from that server")
     search = commands.add_parser("search", help="ask the index")
     search.add_argument("question")
     return parser
@@ -73,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
 def _command(arguments: argparse.Namespace) -> Callable[[Config, argparse.Namespace], None]:
     if arguments.export_model is not None:
         return _export
-    return {"verify": _verify, "inspect": _inspect, "search": _search}.get(arguments.command, _build)
+    return _COMMANDS.get(arguments.command, _build)
 
 
 def _build(config: Config, arguments: argparse.Namespace) -> None:
@@ -101,6 +105,21 @@ def _search(config: Config, arguments: argparse.Namespace) -> None:
     from src.ingestion.index_view import search_index
 
     print(search_index(config, arguments.question))
+
+
+def _push(config: Config, _arguments: argparse.Namespace) -> None:
+    from src.ingestion.vector_push import push_vectors
+
+    print(push_vectors(config))
+
+
+def _prune(config: Config, _arguments: argparse.Namespace) -> None:
+    from src.ingestion.vector_push import prune_vectors
+
+    print(prune_vectors(config))
+
+
+_COMMANDS = {"verify": _verify, "inspect": _inspect, "search": _search, "push": _push, "prune": _prune}
 
 
 def _export(config: Config, arguments: argparse.Namespace) -> None:

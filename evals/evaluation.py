@@ -8,6 +8,7 @@ from pathlib import Path
 from evals.answers import ask, measure_answers, measure_cpu, measure_refusals
 from evals.datasets import EvalSet, Question
 from evals.retrieval import KINDS, measure_retrieval
+from evals.server import measure_sameness
 from evals.serving import Served, serve_documents, serve_index
 from src.config import Config
 from src.records import Document
@@ -30,6 +31,8 @@ def evaluate(dataset: EvalSet, config: Config, cache_dir: Path) -> Measures:
                 measures["refusals"] = measure_refusals(asked)
         for kind in KINDS:
             measures[kind] = measure_retrieval(served.index, dataset.questions, kind)
+        if config.chroma_url:
+            measures["server"] = measure_sameness(served, dataset.questions, config)
     if dataset.has_answers and dataset.documents and len({item.title for item in dataset.documents}) >= MIN_ARTICLES:
         kept, questions = halve(dataset.documents, dataset.questions)
         with _serve(kept, config, cache_dir) as served:

@@ -17,7 +17,7 @@ from src.ingestion.index_builder import write_index
 from src.rag.rag_pipeline import RAGPipeline
 from src.rag.relevance import Floors
 from src.records import Document
-from src.retrieval.index import Index, open_index
+from src.retrieval.index import Encoder, Index, open_index
 
 
 @dataclass
@@ -43,7 +43,9 @@ class Stopwatch:
 class Served:
     """An open index; `pipeline` answers extractively from it, and `stopwatch` times the parts."""
 
+    index_dir: Path
     index: Index
+    encoder: Encoder
     pipeline: RAGPipeline
     stopwatch: Stopwatch
 
@@ -62,7 +64,7 @@ def serve_index(index_dir: Path, model_dir: Path) -> Iterator[Served]:
         timed: Any = SimpleNamespace(find_passages=find, list_titles=index.list_titles)
         pipeline = RAGPipeline(timed, generator=None, floors=Floors.of(index.manifest))
         pipeline.answer = stopwatch.wrap("answer", pipeline.answer)  # type: ignore[method-assign]
-        yield Served(index, pipeline, stopwatch)
+        yield Served(index_dir, index, encoder, pipeline, stopwatch)
 
 
 @contextmanager

@@ -31,7 +31,7 @@ from src.rag.rag_pipeline import RAGPipeline
 from src.rag.relevance import Floors
 from src.readiness import Readiness
 from src.retrieval.index import Encoder, Index, open_index
-from src.retrieval.vector_store import VectorSearch, open_vectors, store_format
+from src.retrieval.vector_store import VectorSearch, open_server_vectors, open_vectors, store_format
 from src.server.request_framing import MAX_BODY_BYTES
 from src.web.access import register_access
 from src.web.access_log import register_access_log
@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 def read_manifest(config: Config) -> Manifest:
     """Read what the index on disk holds, and refuse one that other parts built than are here."""
-    manifest = Manifest.load(config.index_dir)
+    manifest = Manifest.load(config.index_dir, texts_only=bool(config.chroma_url))
     manifest.require_match(ModelCard.load(config.model_dir), store_format())
     return manifest
 
@@ -52,7 +52,7 @@ def read_manifest(config: Config) -> Manifest:
 @BuildOnce
 def get_integrity(config: Config) -> Integrity:
     """Return what is known of the files; called before the workers are forked, which then share it."""
-    return Integrity(config.index_dir, config.model_dir)
+    return Integrity(config.index_dir, config.model_dir, texts_only=bool(config.chroma_url))
 
 
 @BuildOnce
@@ -75,7 +75,10 @@ def get_embedding_service(config: Config) -> Encoder:
 @BuildOnce
 def get_vector_store(config: Config) -> VectorSearch:
     """Open the prebuilt Chroma collection, from a scratch copy or at `CHROMA_URL`."""
-    return open_vectors(config.index_dir, get_index(config).manifest.results.chunks, config.chroma_url)
+    manifest = get_index(config).manifest
+    if config.chroma_url:
+        return open_server_vectors(config, manifest.fingerprint, manifest.results.chunks)
+    return open_vectors(config.index_dir, manifest.results.chunks)
 
 
 @BuildOnce
@@ -236,6 +239,7 @@ def _services(config: Config) -> Services:
         get_index=partial(get_index, config),
         get_rag_pipeline=partial(get_rag_pipeline, config),
         states=lambda: [ServiceState(one.name, one.words, one.get.is_built(config)) for one in SERVICES],
+        vectors_problem=lambda: get_vector_store(config).problem if get_vector_store.is_built(config) else None,
         cache_stats=lambda: {"results": get_index(config).cache_stats()} if get_index.is_built(config) else {},
         drop_caches=drop_caches,
     )

@@ -11,6 +11,7 @@ RagError                    a message a person can act on: what happened, with w
 │   └── UnreadableDocument  one file cannot be read; the build names it and goes on
 ├── RequestError            the caller's fault: status 4xx
 ├── ServiceUnavailable      not now: 503 with Retry-After
+├── VectorsUnavailable      the vectors cannot be asked now; the word index answers
 └── GenerationError         the LLM gave no usable answer; the pipeline answers extractively
 """
 
@@ -81,6 +82,10 @@ class ServiceUnavailable(RagError):
         super().__init__(message)
         self.retry_after_s = retry_after_s
         self.code = code
+
+
+class VectorsUnavailable(RagError):
+    """The vectors cannot be asked now."""
 
 
 class GenerationError(RagError):

@@ -26,6 +26,7 @@ LLM_BROKE_OFF = "The language model broke off."
 QUOTED_BELOW = "What follows is quoted from the documents."
 PARTLY_UNSUPPORTED = "A part of this answer was not found in the documents; it is marked."
 WORDS_ONLY = "Memory is short at the moment: passages were found by their words only."
+NO_VECTORS = "The search by meaning is away at the moment: passages were found by their words only."
 
 _FENCE = re.compile(r"^[ \t]*```", re.MULTILINE)
 
@@ -61,7 +62,8 @@ class Draft:
 
     def finish(self, mode: MemoryMode, generate_ms: float, total_ms: float) -> Answer:
         """Make the answer of it; a search by words only is mentioned unless there is something else to say."""
-        words_only = WORDS_ONLY if mode is MemoryMode.DEGRADED and self._retrieval.hits else None
+        is_by_words = self._retrieval.kind == "lexical" and self._retrieval.hits
+        words_only = WORDS_ONLY if mode is MemoryMode.DEGRADED else NO_VECTORS
         return Answer(
             text=self._text,
             grounded=bool(self._citations),
@@ -72,7 +74,7 @@ class Draft:
             mode=mode,
             generate_ms=generate_ms,
             total_ms=total_ms,
-            notice=self._notice or words_only,
+            notice=self._notice or (words_only if is_by_words else None),
         )
 
     def _add(self, text: str) -> Token:

@@ -8,15 +8,13 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
-from threading import Lock
 
+from src.circuit_breaker import CircuitBreaker
 from src.errors import GenerationError
 from src.rag.chat_client import CallFailed, ChatClient, ChatMessage
 
 MAX_RETRIES = 2
 BACKOFF_S = 0.5
-FAILURES_TO_OPEN = 5
-OPEN_S = 30.0
 
 logger = logging.getLogger(__name__)
 
@@ -35,49 +33,6 @@ class Completion:
 
     def __iter__(self) -> Iterator[str]:
         return self._pieces
-
-
-class CircuitBreaker:
-    """Stops the calls to a provider that keeps failing. After a pause one call is let through, and its end decides.
-
-    Args:
-        clock: seconds that only go forward.
-    """
-
-    def __init__(
-        self,
-        failures_to_open: int = FAILURES_TO_OPEN,
-        open_s: float = OPEN_S,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._failures_to_open = failures_to_open
-        self._open_s = open_s
-        self._clock = clock
-        self._lock = Lock()
-        self._failures = 0
-        self._open_until = 0.0
-
-    def allows(self) -> bool:
-        """Tell whether a call may be made now. Of several that ask after the pause, one may."""
-        with self._lock:
-            if self._failures < self._failures_to_open:
-                return True
-            if self._clock() < self._open_until:
-                return False
-            self._open_until = self._clock() + self._open_s
-            return True
-
-    def record_success(self) -> None:
-        """Close the circuit: the provider answers."""
-        with self._lock:
-            self._failures = 0
-
-    def record_failure(self) -> None:
-        """Count a failed call."""
-        with self._lock:
-            self._failures += 1
-            if self._failures >= self._failures_to_open:
-                self._open_until = self._clock() + self._open_s
 
 
 class Generator:

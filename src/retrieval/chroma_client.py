@@ -1,6 +1,6 @@
-"""Chroma's public client, which builds a store and asks a Chroma server; only `vector_store.py` imports this file.
+"""Chroma's public client, which builds a store and reads it back; only `vector_store.py` imports this file.
 
-The client costs 44 MB and half a CPU-second, so a prebuilt store is served without it.
+The client costs 44 MB and half a CPU-second, so nothing that serves uses it.
 """
 
 from __future__ import annotations
@@ -9,23 +9,19 @@ import math
 import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 from src.artifacts import BUILD_AGAIN, REBUILD
-from src.errors import BuildError, IndexCorrupt, ServiceUnavailable
-from src.records import Filters
-from src.retrieval.ranking import ScoredId
-from src.retrieval.vector_store import COLLECTION, VECTORS_DIR
+from src.errors import BuildError, IndexCorrupt
+from src.retrieval.vector_store import COLLECTION, GRAPH
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-RETRY_AFTER_S = 10
 # Chroma takes up to 5,461 rows in one batch.
 ROWS_PER_BATCH = 5000
 
@@ -46,7 +42,7 @@ def create_store(
     batches = max(1, math.ceil(count / ROWS_PER_BATCH))
     size = math.ceil(count / batches)
     smallest = max(3, count - size * (batches - 1))
-    hnsw = {"space": "cosine", "num_threads": 1, "sync_threshold": smallest, "batch_size": smallest}
+    hnsw = {**GRAPH, "num_threads": 1, "sync_threshold": smallest, "batch_size": smallest}
     try:
         with closing(chromadb.PersistentClient(str(directory), settings=_settings())) as client:
             collection = client.create_collection(COLLECTION, embedding_function=None, configuration={"hnsw": hnsw})
@@ -86,65 +82,9 @@ def iter_embeddings(directory: Path, chunk_ids: Sequence[str]) -> Iterator[NDArr
             raise IndexCorrupt(f"{directory} cannot be read ({type(exc).__name__}: {exc}). {REBUILD}") from exc
 
 
-class ChromaServer:
-    """Searches the same collection on a Chroma server, for indexes too large for this process (`CHROMA_URL`)."""
-
-    def __init__(self, collection: Any, url: str) -> None:
-        self._collection, self._url = collection, url
-
-    @classmethod
-    def connect(cls, url: str, chunks: int) -> Self:
-        """Find the collection.
-
-        Raises:
-            IndexCorrupt: the server does not hold what the manifest says.
-            ServiceUnavailable: it cannot be asked.
-        """
-        import chromadb
-
-        parts = urlsplit(url)
-        ssl = parts.scheme == "https"
-        with _translated(url):
-            client = chromadb.HttpClient(
-                host=parts.hostname or "", port=parts.port or (443 if ssl else 80), ssl=ssl, settings=_settings()
-            )
-            collection = client.get_collection(COLLECTION, embedding_function=None)
-            count = collection.count()
-        if count != chunks:
-            raise IndexCorrupt(f"{url} holds {count} chunks, the manifest says {chunks}. {REBUILD}")
-        return cls(collection, url)
-
-    def search(self, embedding: NDArray[np.float32], limit: int, filters: Filters) -> list[ScoredId]:
-        """Return up to `limit` chunks nearest to a unit-norm embedding, best first; the score is the cosine."""
-        where = {"document": {"$in": list(filters.documents)}} if filters.documents else None
-        with _translated(self._url):
-            found = self._collection.query(
-                query_embeddings=[embedding], n_results=limit, where=where, include=["distances"]
-            )
-        return [ScoredId(i, 1.0 - d) for i, d in zip(found["ids"][0], found["distances"][0], strict=True)]
-
-    def close(self) -> None:
-        """Do nothing: the client keeps no file."""
-
-
 def _settings() -> Any:
     """Chroma's settings at their defaults: given one by one, neither `.env` nor the environment overrides them."""
     from chromadb.config import Settings
 
     defaults = {name: field.get_default(call_default_factory=True) for name, field in Settings.model_fields.items()}
     return Settings(_env_file=None, **{**defaults, "anonymized_telemetry": False})
-
-
-@contextmanager
-def _translated(url: str) -> Iterator[None]:
-    """Raise the client's errors as ours; a server that cannot be reached shows as httpx's or as a ValueError."""
-    from chromadb.errors import ChromaError, NotFoundError
-    from httpx import HTTPError
-
-    try:
-        yield
-    except NotFoundError as exc:
-        raise IndexCorrupt(f"{url} has no collection '{COLLECTION}'. Serve data/index/{VECTORS_DIR} there.") from exc
-    except (ChromaError, HTTPError, OSError, ValueError) as exc:
-        message = f"The Chroma server at {url} cannot be asked ({type(exc).__name__}). Start it or unset CHROMA_URL."
-        raise ServiceUnavailable(message, retry_after_s=RETRY_AFTER_S, code="vectors_unavailable") from exc

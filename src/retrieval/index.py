@@ -1,7 +1,8 @@
 """The one door to a built index: `open_index` gives back something that searches, with its texts.
 
 Hybrid search finds the chunks nearest by meaning and those best by words, and makes one ranking of both. A search by
-words alone asks for neither model nor vectors, so that DEGRADED mode loads nothing.
+words alone asks for neither model nor vectors, so that DEGRADED mode loads nothing. While the vectors cannot be asked,
+a hybrid search becomes one by words.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from src.artifacts import LEXICAL_FILE, Manifest, ModelCard
+from src.errors import VectorsUnavailable
 from src.records import Filters, Hit, Retrieval, RetrievalKind
 from src.retrieval.lexical_index import LexicalIndex
 from src.retrieval.ranking import (
@@ -127,21 +129,26 @@ class Index:
         filters: Filters = _NO_FILTERS,
         kind: RetrievalKind = "hybrid",
     ) -> Retrieval:
-        """Return `limit` chunks after the first `offset`; the score is fused, the cosine, or BM25, by `kind`."""
-        return self._timed(self._search_once, query, limit, offset, filters, kind)
+        """Return `limit` chunks after the first `offset`; the score is fused, the cosine or BM25, by the kind found."""
+        return self._timed(self._search_once, query, limit, offset, filters, kind=kind)
 
     def find_passages(self, query: str, *, limit: int, filters: Filters, kind: RetrievalKind) -> Retrieval:
         """Return up to `limit` passages to answer from: chunks, short ones with those beside them."""
-        return self._timed(self._find_once, query, limit, filters, kind)
+        return self._timed(self._find_once, query, limit, filters, kind=kind)
 
     def list_titles(self, limit: int) -> tuple[list[str], int]:
         """Return the first documents' titles, and how many documents there are."""
         entries, total = self.texts.list_documents(limit, 0)
         return [entry.title for entry in entries], total
 
-    def _timed(self, find: Callable[..., Retrieval], *arguments: object) -> Retrieval:
+    def _timed(self, find: Callable[..., Retrieval], *arguments: object, kind: RetrievalKind) -> Retrieval:
         started = time.perf_counter()
-        found = find(*arguments)
+        try:
+            found = find(*arguments, kind)
+        except VectorsUnavailable:  # which no cache keeps
+            if kind != "hybrid":
+                raise
+            found = find(*arguments, "lexical")
         took_ms = _ms_since(started)
         if took_ms < found.embed_ms + found.retrieve_ms:  # it was remembered
             return replace(found, embed_ms=0.0, retrieve_ms=took_ms)

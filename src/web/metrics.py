@@ -40,6 +40,8 @@ class _Collector:
         yield processes
         is_ready = float(self._services.readiness.phase == "ready")
         yield GaugeMetricFamily("rag_ready", "1 when the services are loaded", value=is_ready)
+        has_vectors = self._services.loaded().get("vector_store") and not self._services.vectors_problem()
+        yield GaugeMetricFamily("rag_vectors_up", "1 when searches find the vectors", value=float(bool(has_vectors)))
         events = CounterMetricFamily("rag_memory_events", "Mode changes, trims, refusals", labels=["event"])
         for name, number in sorted(memory.counts.items()):
             events.add_metric([name], number)

@@ -38,6 +38,7 @@ class Services:
         read_manifest: of the index on disk now; served_manifest: of the one that is open, if one is.
         forget_damaged: called when a file of the index or the model could not be used.
         states: of every service, in the order in which they load; asking loads nothing.
+        vectors_problem: why the vectors could not be asked the last time; None: they could, or are not loaded.
         slots: one for each chat or search that may run at once.
         cache_stats: of the caches that exist now; asking loads nothing.
         chat_counts: answers of this process, by `answered_by`.
@@ -54,6 +55,7 @@ class Services:
     get_index: Callable[[], Index]
     get_rag_pipeline: Callable[[], RAGPipeline]
     states: Callable[[], list[ServiceState]]
+    vectors_problem: Callable[[], str | None]
     cache_stats: Callable[[], dict[str, CacheStats]]
     drop_caches: Callable[[], None]
     chat_counts: Counter[str] = field(default_factory=Counter)

@@ -7,10 +7,12 @@ from contextlib import ExitStack
 
 import pytest
 
+from src.circuit_breaker import CircuitBreaker
 from src.rag.answer_writer import (
     LLM_BROKE_OFF,
     LLM_FAILED,
     MAX_ANSWER_TOKENS,
+    NO_VECTORS,
     PARTLY_UNSUPPORTED,
     QUOTED_BELOW,
     REFUSAL,
@@ -18,7 +20,7 @@ from src.rag.answer_writer import (
     WORDS_ONLY,
 )
 from src.rag.chat_client import CallFailed, ChatMessage
-from src.rag.generator import CircuitBreaker, Generator
+from src.rag.generator import Generator
 from src.rag.openai_client import OpenAIClient
 from src.rag.rag_pipeline import RAGPipeline
 from src.rag.relevance import MOST_NEAR, Floors
@@ -167,6 +169,19 @@ def test_search_by_words_is_mentioned(passages: Passages) -> None:
     assert pipeline.answer("paid leave cups", top_k=2, mode=MemoryMode.DEGRADED).notice == WORDS_ONLY
     assert pipeline.answer(FAR, top_k=2, mode=MemoryMode.DEGRADED).notice is None
     assert pipeline.answer("days", top_k=2, mode=MemoryMode.DEGRADED).notice == WORDS_ONLY
+
+
+def test_search_that_fell_back_to_words_is_mentioned(passages: Passages) -> None:
+    """The person learns that it is not memory that is short; an answer without passages says nothing of it."""
+
+    class WithoutVectors(Passages):
+        def find_passages(self, query: str, *, limit: int, filters: Filters, kind: RetrievalKind) -> Retrieval:
+            assert kind == "hybrid"
+            return super().find_passages(query, limit=limit, filters=filters, kind="lexical")
+
+    pipeline = serve(WithoutVectors(*passages.chunks.values()))
+    assert pipeline.answer("days of paid leave", top_k=2, mode=MemoryMode.NORMAL).notice == NO_VECTORS
+    assert pipeline.answer(FAR, top_k=2, mode=MemoryMode.NORMAL).notice is None
 
 
 def test_filters_reach_every_search(passages: Passages) -> None:

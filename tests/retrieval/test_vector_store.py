@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from src.artifacts import sha256_of
-from src.errors import IndexCorrupt, ServiceUnavailable
+from src.errors import IndexCorrupt, VectorsUnavailable
 from src.records import Filters
 from src.retrieval.vector_store import COLLECTION, VECTORS_DIR, VectorStore, _translated, create_vectors, store_format
 from tests.conftest import ROOT
@@ -126,7 +126,7 @@ def test_error_of_a_store_closed_meanwhile_is_not_called_damage(index_dir: Path)
     """Closing removes the files under a running search; asking again helps, rebuilding does not."""
     store = VectorStore.open(index_dir, len(CHUNKS))
     store.close()
-    with pytest.raises(ServiceUnavailable, match="Ask again"):
+    with pytest.raises(VectorsUnavailable, match="Ask again"):
         store.search(np.ones(DIMENSION + 1, np.float32), 3, Filters())
 
 

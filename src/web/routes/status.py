@@ -48,6 +48,7 @@ def ready() -> ResponseReturnValue:
         ready=phase == "ready",
         phase=phase,
         loaded=services.loaded(),
+        vectors_error=without_folders(services.vectors_problem() or "") or None,
         loading=missing if phase == "loading" else None,
         index=_index_json(served or on_disk),
         index_on_disk=_index_json(on_disk),
