@@ -93,5 +93,5 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the export's tests last: PyTorch stays in this process, where an app would find its memory exhausted."""
-    items.sort(key=lambda item: item.get_closest_marker("export") is not None)
+    """Run Ray's tests late, and the export's last: PyTorch stays in this process, where an app would find no memory."""
+    items.sort(key=lambda item: [item.get_closest_marker(name) is not None for name in ("export", "ray")])

@@ -20,7 +20,7 @@ from src.ingestion.build_report import progress_bar
 from src.ingestion.calibration import choose_floors
 from src.ingestion.chunker import embedding_text
 from src.ingestion.index_check import write_checksums
-from src.ingestion.kept_embeddings import KeptEmbeddings, sentence_texts
+from src.ingestion.kept_embeddings import Embed, KeptEmbeddings, Kind, sentence_texts
 from src.ingestion.languages import detect_language, is_known
 from src.ingestion.loader import Skipped
 from src.ingestion.parser_process import SplitDocument
@@ -90,17 +90,10 @@ class NewIndex:
         """Read the chunks back in their order."""
         return self._writer.texts.iter_chunks()
 
-    def embed(self, kept: KeptEmbeddings, get_encoder: Callable[[], Encoder]) -> int:
+    def embed(self, kept: KeptEmbeddings, embed: Embed) -> int:
         """Embed the chunks and sentences that are not among the kept ones, and keep them; return how many texts."""
-        embedded = 0
-        chunks = self.iter_chunks()
-        with progress_bar("Embedding", self.chunks, "chunks") as bar:
-            while batch := list(islice(chunks, CHUNKS_PER_BATCH)):
-                embedded += kept.complete("chunk", [embedding_text(chunk) for chunk in batch], get_encoder)
-                sentences = [text for chunk in batch for text in sentence_texts(chunk)]
-                embedded += kept.complete("sentence", sentences, get_encoder)
-                bar.update(len(batch))
-        return embedded
+        with progress_bar("Embedding", self.chunks + self.sentences, "texts") as bar:
+            return kept.complete(self._iter_texts(), embed, bar.update)
 
     def finish(self, spec: IndexSpec, kept: KeptEmbeddings, get_encoder: Callable[[], Encoder]) -> None:
         """Write the embeddings, all of which are kept, then the manifest, and the checksums last."""
@@ -115,6 +108,12 @@ class NewIndex:
     def close(self) -> None:
         """Close the file of the texts."""
         self._writer.close()
+
+    def _iter_texts(self) -> Iterator[tuple[Kind, list[str]]]:
+        chunks = self.iter_chunks()
+        while batch := list(islice(chunks, CHUNKS_PER_BATCH)):
+            yield "chunk", [embedding_text(chunk) for chunk in batch]
+            yield "sentence", [text for chunk in batch for text in sentence_texts(chunk)]
 
     def _write_embeddings(self, kept: KeptEmbeddings, dimension: int) -> str:
         """Put each sentence's embedding beside the texts and each chunk's into the vector store; return their hash."""

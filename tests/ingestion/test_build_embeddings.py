@@ -193,6 +193,16 @@ def test_device_without_the_original_model_is_refused(environment: dict[str, str
     assert "Add --backend sentence-transformers" in result.stderr
 
 
+def test_engine_that_is_not_installed_is_one_line_that_names_its_requirements(environment: dict[str, str]) -> None:
+    """Ray comes with a file of its own, which hardly anybody needs."""
+    code = "import sys; sys.modules['ray'] = None; import build_embeddings; sys.exit(build_embeddings.main())"
+    command = [sys.executable, "-c", code, "--engine", "ray"]
+    result = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr.startswith("build_embeddings.py: The package ray is not installed.")
+    assert result.stderr.endswith("pip install -r requirements-ray.txt\n")
+
+
 @pytest.mark.export
 @pytest.mark.parametrize("device", ["cuda", "gpu"])
 def test_device_that_is_not_here_is_one_line_that_names_the_cure(environment: dict[str, str], device: str) -> None:
