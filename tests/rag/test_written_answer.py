@@ -149,7 +149,9 @@ def test_code_stays_as_it_is(written: str, code: "list[str] | None") -> None:
     shown = text_of(written)
     assert shown == text_of(*written)
     assert code_in(shown) == (code or code_in(written))
-    assert {item.marker for item in resolve_citations(shown, HITS).citations} == ({1} if "[1]" in written[-9:] else set())
+    assert {item.marker for item in resolve_citations(shown, HITS).citations} == (
+        {1} if "[1]" in written[-9:] else set()
+    )
 
 
 def test_code_is_shown_line_by_line() -> None:
