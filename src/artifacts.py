@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -152,14 +153,14 @@ class BuildResults:
     file_bytes: dict[str, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Manifest:
     """What an index was to be, and what it is: `data/index/manifest.json`."""
 
     spec: IndexSpec
     results: BuildResults
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Hash of everything that decides an answer's ingredients; a cache key, and what `/ready` shows."""
         return _digest(asdict(self))

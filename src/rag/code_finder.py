@@ -1,8 +1,8 @@
 """Tells code from text in Markdown that comes in pieces.
 
-A marker in code is none, and an address in it is fetched by nobody. So only what every reader of Markdown takes for code
-counts as code. From where one reader may see code and another may not, all is text: to the next blank line, or to the
-end if it may be a block that one of them sees.
+A marker in code is none, and an address in it is fetched by nobody. So only what every reader of Markdown takes for
+code counts as code. From where one reader may see code and another may not, all is text: to the next blank line, or to
+the end if it may be a block that one of them sees.
 """
 
 import re

@@ -64,7 +64,7 @@ DRAW = """async ([name, text]) => {
   const drawn = document.createElement("div");
   const began = performance.now();
   if (name === "draw") drawn.append(...drawMarkdown(text, String));
-  else markSentence(drawn.appendChild(document.createElement("p")).appendChild(document.createTextNode(text)).parentNode, name);
+  else drawn.append(text), markSentence(drawn, name);
   const took = performance.now() - began;
   const depth = (element) => 1 + Math.max(0, ...[...element.children].map(depth));
   return [took, depth(drawn), drawn.querySelector(".fit")?.textContent];

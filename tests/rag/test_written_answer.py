@@ -29,7 +29,8 @@ WORDS = [
     "Staff ", "27 days", "[1]", "[9]", " [2]", "[1, 7]", "[1-3]", "[", "]", "(", ")", "【3†source】", "【", "】",
     "[[9]7]", "](http://x.y)", "![a", "[form]", ": ", ". ", "!\n", "\n\n", "  ", "<", "<img src=x>", "</", "script",
     ">", "NOT", "NOT ANSWERED", "**", "Elephants usually celebrate Hogmanay loudly", "7", ",", "😀", "passage 2", "^",
-    "A", "`", "``", "`[2]`", "\n```\n", "\n  ```py\n", "\n   ", "~~~", "```", "- ", "> ", "\\", "items[0]", "$$", "<!--", "-->",
+    "A", "`", "``", "`[2]`", "\n```\n", "\n  ```py\n", "\n   ", "~~~", "```", "- ", "> ", "\\", "items[0]", "$$",
+    "<!--", "-->",
 ]  # fmt: skip
 TEXTS = st.lists(st.sampled_from(WORDS), max_size=14).map("".join)
 
@@ -158,7 +159,8 @@ def test_code_is_shown_line_by_line() -> None:
     """A line passes as soon as it cannot be the end of the block, code in a line when it is closed."""
     written = WrittenAnswer(QUESTION, HITS)
     steps = [
-        ("Ten", "Ten"), (" `", ""), ("a[0]", ""), ("`", ""), (" is", " `a[0]` is"), (":\n", ":"), ("``", ""), ("`py", ""),
+        ("Ten", "Ten"), (" `", ""), ("a[0]", ""), ("`", ""), (" is", " `a[0]` is"), (":\n", ":"), ("``", ""),
+        ("`py", ""),
         ("\nx", "\n```py\nx"), ("[0]", "[0]"), ("\n  `", ""), ("`y", "\n  ``y"), ("\n```", ""), ("\nB", "\n```\nB"),
     ]  # fmt: skip
     assert [written.add(piece) for piece, _ in steps] == [shown for _, shown in steps]
