@@ -35,20 +35,20 @@ def get_synthetic_index(chunks: int, index_dir: Path) -> Path:
     if not folder.exists():
         shutil.rmtree(aside := folder.with_suffix(".part"), ignore_errors=True)
         aside.mkdir(parents=True)
-        _build(aside, chunks, manifest, *_read_sentences(index_dir))
+        _build(aside, chunks, manifest, *_read_sentences(index_dir, manifest.spec.dimension))
         aside.rename(folder)
     return folder
 
 
-def _read_sentences(index_dir: Path) -> tuple[list[str], NDArray[np.int8]]:
+def _read_sentences(index_dir: Path, dimension: int) -> tuple[list[str], NDArray[np.int8]]:
     store = TextStore.open(index_dir / LEXICAL_FILE)
     entries, _ = store.list_documents(limit=10_000, offset=0)
     texts, rows = [], []
     for chunk in (chunk for entry in entries for chunk in store.get_chunks_of(entry.path)):
         texts += [chunk.text[start:end] for start, end in chunk.sentences]
-        rows.append(store.get_sentence_embeddings(chunk.chunk_id))
+        rows += store.get_sentences_of([chunk.chunk_id], dimension).values()
     store.close()
-    return texts, np.concatenate([part for part in rows if len(part)])
+    return texts, np.concatenate(rows)
 
 
 def _build(folder: Path, size: int, manifest: Manifest, texts: list[str], rows: NDArray[np.int8]) -> None:

@@ -6,6 +6,7 @@ with, because a mere dimension check does not catch the wrong one. Nothing heavy
 
 import hashlib
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -158,14 +159,14 @@ class BuildResults:
     file_bytes: dict[str, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Manifest:
     """What an index was to be, and what it is: `data/index/manifest.json`."""
 
     spec: IndexSpec
     results: BuildResults
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Hash of everything that decides an answer's ingredients; a cache key, and what `/ready` shows."""
         return digest(asdict(self))

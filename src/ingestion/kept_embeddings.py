@@ -85,7 +85,8 @@ class KeptEmbeddings:
                 chunk_ids.append(chunk.chunk_id)
                 keys.append(_key("chunk", embedding_text(chunk)))
                 sentences = [_key("sentence", text) for text in sentence_texts(chunk)]
-                self._put(sentences, texts.get_sentence_embeddings(chunk.chunk_id))
+                held = texts.get_sentences_of([chunk.chunk_id], spec.dimension)
+                self._put(sentences, held.get(chunk.chunk_id, ()))
         left = iter(keys)
         for rows in iter_embeddings(index_dir, chunk_ids):
             self._put(islice(left, len(rows)), _pack("chunk", rows))
@@ -126,7 +127,7 @@ class KeptEmbeddings:
         rows: Packed = np.frombuffer(data, np.float16) if kind == "chunk" else np.frombuffer(data, np.int8)
         return rows.reshape(len(texts), dimension)
 
-    def _put(self, keys: Iterable[bytes], packed: Packed) -> None:
+    def _put(self, keys: Iterable[bytes], packed: Packed | tuple[()]) -> None:
         pairs = ((key, row.tobytes()) for key, row in zip(keys, packed, strict=True))
         self._connection.execute("BEGIN")
         self._connection.executemany("INSERT OR IGNORE INTO kept VALUES (?, ?)", pairs)

@@ -92,6 +92,8 @@ def test_index_is_verified_inspected_and_searched(environment: dict[str, str]) -
     assert "Chunks       1;" in inspected
     assert "open.md" in inspected
     assert "The shop opens at nine." in run(environment, "search", "when does the shop open?").stdout
+    original = {"EMBEDDING_BACKEND": "sentence-transformers", "EMBEDDING_MODEL_NAME": "some/model"}
+    assert "EMBEDDING_MODEL_NAME=some/model" in run(environment | original, "search", "when?").stderr
     manifest = Path(environment["INDEX_DIR"]) / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"embeddings_sha256": "', '"embeddings_sha256": "0'))
     result = run(environment, "verify")

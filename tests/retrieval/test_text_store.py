@@ -46,14 +46,6 @@ def test_documents_are_listed_by_page(texts: TextStore) -> None:
     assert (list(entries), total) == (expected, 4)
 
 
-def test_sentence_embeddings_come_back_by_sentence(texts: TextStore) -> None:
-    """One row for each sentence."""
-    read = texts.get_sentence_embeddings(CHUNKS[1].chunk_id)
-    np.testing.assert_array_equal(read, sentence_embeddings(CHUNKS[1]))
-    with pytest.raises(KeyError):
-        texts.get_sentence_embeddings("nobody.md#7")
-
-
 def test_sentence_embeddings_of_many_come_in_the_order_asked(tmp_path: Path) -> None:
     """Those without sentences, and those that are not there, are left out."""
     rows = {chunk.chunk_id: sentence_embeddings(chunk) for chunk in CHUNKS}
