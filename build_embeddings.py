@@ -3,6 +3,7 @@
 python build_embeddings.py                          build the index of DOCUMENTS_DIR; only what changed is embedded
 python build_embeddings.py --dry-run                tell what a build would do, and write nothing
 python build_embeddings.py --strict                 fail where a file cannot be parsed
+python build_embeddings.py --engine ray             parse and embed on a Ray cluster (--ray-address host:6379)
 python build_embeddings.py verify                   check the index, and ask it for its own chunks
 python build_embeddings.py inspect                  what is in the index
 python build_embeddings.py search "a question"      ask it without the server
@@ -16,10 +17,15 @@ import argparse
 import sqlite3
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from src.config import Config
-from src.errors import RagError
+from src.errors import BuildError, RagError
+
+if TYPE_CHECKING:
+    from src.ingestion.engines import Engine
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(str(exc))
     except ModuleNotFoundError as exc:
         needed = "requirements-build.txt" if arguments.export_model is None else "requirements-export.txt"
+        needed = "requirements-ray.txt" if arguments.engine == "ray" else needed
         return _fail(f"The package {exc.name} is not installed. Run pip install -r {needed}")
     except BrokenPipeError:
         return 1  # the program that read the output has stopped reading
@@ -64,6 +71,10 @@ def _parser() -> argparse.ArgumentParser:
         "--backend", choices=("onnx", "sentence-transformers"), help="what embeds (default: EMBEDDING_BACKEND)"
     )
     parser.add_argument("--device", help="torch device of the sentence-transformers backend, such as cuda")
+    parser.add_argument(
+        "--engine", choices=("local", "ray"), default="local", help="where to parse and embed (default: local)"
+    )
+    parser.add_argument("--ray-address", metavar="HOST:PORT", help="a Ray cluster (default: start one on this machine)")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="instead of building")
     commands.add_parser("verify", help="check the index against its manifest, and ask it for its own chunks")
     commands.add_parser("inspect", help="tell what is in the index")
@@ -83,10 +94,22 @@ def _command(arguments: argparse.Namespace) -> Callable[[Config, argparse.Namesp
 def _build(config: Config, arguments: argparse.Namespace) -> None:
     from src.ingestion.index_builder import build_index, plan_build
 
-    if arguments.dry_run:
-        print(plan_build(config, strict=arguments.strict).summary(is_plan=True))
-    else:
-        print(build_index(config, strict=arguments.strict, device=arguments.device).summary())
+    strict = arguments.strict
+    with _open_engine(config, arguments) as engine:
+        if arguments.dry_run:
+            print(plan_build(config, strict=strict, engine=engine).summary(is_plan=True))
+        else:
+            print(build_index(config, strict=strict, device=arguments.device, engine=engine).summary())
+
+
+def _open_engine(config: Config, arguments: argparse.Namespace) -> "AbstractContextManager[Engine | None]":
+    if arguments.engine == "ray":
+        from src.ingestion.ray_engine import RayEngine
+
+        return closing(RayEngine(config, arguments.ray_address))
+    if arguments.ray_address is not None:
+        raise BuildError("--ray-address is for a build on Ray. Add --engine ray.")
+    return nullcontext()
 
 
 def _verify(config: Config, _arguments: argparse.Namespace) -> None:
@@ -123,9 +146,13 @@ _COMMANDS = {"verify": _verify, "inspect": _inspect, "search": _search, "push": 
 
 
 def _export(config: Config, arguments: argparse.Namespace) -> None:
-    from src.embedding.export.onnx_export import export_model
+    from src.embedding.export.onnx_export import export_model, load_original
+    from src.embedding.export.prediction import ModelSize
 
-    card = export_model(arguments.export_model or config.embedding_model_name, config.model_dir)
+    name = arguments.export_model or config.embedding_model_name
+    original = load_original(name)
+    print(ModelSize.of(original).summary(config.memory_limit_mb), flush=True)
+    card = export_model(original, name, config.model_dir)
     print(f"Exported {card.name} to {config.model_dir}. Now rebuild the index: python build_embeddings.py")
 
 

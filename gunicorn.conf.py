@@ -1,4 +1,4 @@
-"""How gunicorn serves the app: one worker with threads. A comment says why a setting is not gunicorn's default."""
+"""How gunicorn serves the app: workers with threads. A comment says why a setting is not gunicorn's default."""
 
 import logging
 import sys
@@ -6,6 +6,7 @@ import sys
 from src.config import Config
 from src.errors import ConfigError
 from src.memory.memory_probe import MemoryProbe
+from src.memory.thresholds import needed_mb, workers_with_room
 from src.memory.worker_recycling import get_recycling
 
 try:
@@ -23,13 +24,18 @@ if not log.handlers:
     log.addHandler(handler)
 log.setLevel(settings.log_level)
 
+probe = MemoryProbe(settings.memory_limit_mb)
 recycling = get_recycling()
-recycling.configure(settings.max_requests, settings.max_requests_jitter, MemoryProbe(settings.memory_limit_mb))
+recycling.configure(settings.max_requests, settings.max_requests_jitter, probe)
 
 # On a laptop, only this machine may connect. A host that must be reached passes --bind, as render.yaml does.
 bind = f"127.0.0.1:{settings.port}"
-# Some hosts set WEB_CONCURRENCY, which is gunicorn's default; a small one has no room for a second model.
-workers = 1
+# Some hosts set WEB_CONCURRENCY by the CPUs that they see, so too many of them must not stop the start.
+workers = workers_with_room(settings.web_concurrency, probe.limit_mb)
+if workers < settings.web_concurrency:
+    wanted = f"WEB_CONCURRENCY={settings.web_concurrency} needs {needed_mb(settings.web_concurrency):.0f} MB"
+    cure = "Raise MEMORY_LIMIT_MB with the plan, or lower WEB_CONCURRENCY."
+    log.error("%s, and %.0f are here: %d started. %s", wanted, probe.limit_mb, workers, cure)
 # A successor is forked with the app imported, which halves the CPU of a hand-over.
 preload_app = True
 # Chats wait for an LLM in threads, and /health waits for no chat.

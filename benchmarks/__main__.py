@@ -50,6 +50,13 @@ def _soak(arguments: argparse.Namespace) -> Sequence[Record]:
     return [measure_soak(arguments.chats, is_repeating=is_repeating) for is_repeating in (True, False)]
 
 
+def _day(arguments: argparse.Namespace) -> Sequence[Record]:
+    from benchmarks.day import measure_day
+
+    with _box(True) as box:
+        return measure_day(box, arguments.questions)
+
+
 def _scale(arguments: argparse.Namespace) -> Sequence[Record]:
     from benchmarks.scale import measure_scale
 
@@ -96,6 +103,8 @@ def main() -> int:
     load.add_argument("--box", action="store_true", help="in the 512 MB / 0.1 CPU cgroup")
     soak = add("soak", _soak, "thousands of chats by one worker: does its memory grow?")
     soak.add_argument("--chats", type=int, default=10_000)
+    day = add("day", _day, "a day of questions, probes and page visits in the 512 MB / 0.1 CPU cgroup")
+    day.add_argument("--questions", type=int, default=1000)
     scale = add("scale", _scale, "many chunks, in the 512 MB / 0.1 CPU cgroup")
     scale.add_argument("chunks", type=int, nargs="*", default=[10_000])
     scale.add_argument("--no-box", action="store_true", help="unconfined")

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.artifacts import LEXICAL_FILE, BuildResults, Manifest, measure_files
+from src.ingestion.index_check import write_checksums
 from src.records import Chunk, Document
 from src.retrieval.text_store import TextStore
 from src.retrieval.text_writer import TextWriter
@@ -34,20 +35,20 @@ def get_synthetic_index(chunks: int, index_dir: Path) -> Path:
     if not folder.exists():
         shutil.rmtree(aside := folder.with_suffix(".part"), ignore_errors=True)
         aside.mkdir(parents=True)
-        _build(aside, chunks, manifest, *_read_sentences(index_dir))
+        _build(aside, chunks, manifest, *_read_sentences(index_dir, manifest.spec.dimension))
         aside.rename(folder)
     return folder
 
 
-def _read_sentences(index_dir: Path) -> tuple[list[str], NDArray[np.int8]]:
+def _read_sentences(index_dir: Path, dimension: int) -> tuple[list[str], NDArray[np.int8]]:
     store = TextStore.open(index_dir / LEXICAL_FILE)
     entries, _ = store.list_documents(limit=10_000, offset=0)
     texts, rows = [], []
     for chunk in (chunk for entry in entries for chunk in store.get_chunks_of(entry.path)):
         texts += [chunk.text[start:end] for start, end in chunk.sentences]
-        rows.append(store.get_sentence_embeddings(chunk.chunk_id))
+        rows += store.get_sentences_of([chunk.chunk_id], dimension).values()
     store.close()
-    return texts, np.concatenate([part for part in rows if len(part)])
+    return texts, np.concatenate(rows)
 
 
 def _build(folder: Path, size: int, manifest: Manifest, texts: list[str], rows: NDArray[np.int8]) -> None:
@@ -76,6 +77,7 @@ def _build(folder: Path, size: int, manifest: Manifest, texts: list[str], rows: 
     digest = hashlib.sha256(embeddings.tobytes()).hexdigest()
     floors = manifest.results.relevance_floors
     Manifest(spec, BuildResults(size, digest, floors, measure_files(folder))).save(folder)
+    write_checksums(folder)
 
 
 def _make_document(number: int, passages: list[list[str]]) -> tuple[Document, list[Chunk]]:

@@ -15,7 +15,7 @@ from src.artifacts import ModelCard
 from src.embedding.embedding_service import EmbeddingService
 from src.ingestion.index_builder import write_index
 from src.rag.rag_pipeline import RAGPipeline
-from src.rag.relevance import DEFAULT_FLOORS, Floors
+from src.rag.relevance import Floors
 from src.records import Document
 from src.retrieval.index import Encoder, Index, open_index
 
@@ -55,14 +55,14 @@ def serve_index(index_dir: Path, model_dir: Path) -> Iterator[Served]:
     """Open an index and the model it was built with."""
     stopwatch = Stopwatch()
     model = EmbeddingService.load(model_dir)
-    embed = stopwatch.wrap("embed", model.embed)
-    remembered = cache(lambda question: embed([question]))  # each is asked once for its answer, then for its ranks
-    encoder: Any = SimpleNamespace(embed=lambda texts: remembered(texts[0]), find_token=model.find_token)
+    embed = cache(
+        stopwatch.wrap("embed", model.embed_question)
+    )  # each is asked once for its answer, then for its ranks
+    encoder: Any = SimpleNamespace(embed_question=embed, find_token=model.find_token)
     with closing(open_index(index_dir, model_dir=model_dir, get_encoder=lambda: encoder)) as index:
         find = stopwatch.wrap("search", index.find_passages)
         timed: Any = SimpleNamespace(find_passages=find, list_titles=index.list_titles)
-        floors = index.manifest.results.relevance_floors
-        pipeline = RAGPipeline(timed, generator=None, floors=Floors(*floors) if floors else DEFAULT_FLOORS)
+        pipeline = RAGPipeline(timed, generator=None, floors=Floors.of(index.manifest))
         pipeline.answer = stopwatch.wrap("answer", pipeline.answer)  # type: ignore[method-assign]
         yield Served(index_dir, index, encoder, pipeline, stopwatch)
 

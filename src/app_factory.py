@@ -28,7 +28,7 @@ from src.memory.worker_recycling import get_recycling
 from src.rag.generator import Generator
 from src.rag.openai_client import OpenAIClient
 from src.rag.rag_pipeline import RAGPipeline
-from src.rag.relevance import DEFAULT_FLOORS, Floors
+from src.rag.relevance import Floors
 from src.readiness import Readiness
 from src.retrieval.index import Encoder, Index, open_index
 from src.retrieval.vector_store import VectorSearch, open_server_vectors, open_vectors, store_format
@@ -101,8 +101,7 @@ def get_rag_pipeline(config: Config) -> RAGPipeline:
     if config.llm_api_key:
         client = OpenAIClient(config.llm_base_url, config.llm_api_key)
         generator = Generator(client, (config.llm_model, *config.llm_fallback_models), config.llm_timeout_s)
-    floors = get_index(config).manifest.results.relevance_floors
-    return RAGPipeline(get_index(config), generator, Floors(*floors) if floors else DEFAULT_FLOORS)
+    return RAGPipeline(get_index(config), generator, Floors.of(get_index(config).manifest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +158,7 @@ def _load(config: Config, memory: MemoryManager, services: Sequence[Service]) ->
 def unload_services(config: Config, readiness: Readiness) -> None:
     """Let go of what is heavy; the texts, which cost little, stay, and a search by words still works."""
     heavy = [service for service in SERVICES if service.is_heavy]
-    if any(service.get.is_built(config) for service in heavy):
+    if any(service.get.peek(config) is not None for service in heavy):
         forget_services(config, heavy)
         readiness.reset()
 
@@ -224,8 +223,8 @@ def _services(config: Config) -> Services:
     forget = partial(forget_damaged, config, readiness)
 
     def drop_caches() -> None:
-        if get_index.is_built(config):
-            get_index(config).clear_cache()
+        if index := get_index.peek(config):
+            index.clear_cache()
 
     memory.on_pressure(drop_caches)
     memory.on_exhaustion(partial(unload_services, config, readiness))
@@ -235,12 +234,12 @@ def _services(config: Config) -> Services:
         readiness=readiness,
         slots=BoundedSemaphore(config.max_concurrent_chats),
         read_manifest=partial(read_manifest, config),
-        served_manifest=lambda: get_index(config).manifest if get_index.is_built(config) else None,
+        served_manifest=lambda: index.manifest if (index := get_index.peek(config)) else None,
         forget_damaged=forget,
         get_index=partial(get_index, config),
         get_rag_pipeline=partial(get_rag_pipeline, config),
-        states=lambda: [ServiceState(one.name, one.words, one.get.is_built(config)) for one in SERVICES],
-        vectors_problem=lambda: get_vector_store(config).problem if get_vector_store.is_built(config) else None,
-        cache_stats=lambda: {"results": get_index(config).cache_stats()} if get_index.is_built(config) else {},
+        states=lambda: [ServiceState(one.name, one.words, one.get.peek(config) is not None) for one in SERVICES],
+        vectors_problem=lambda: vectors.problem if (vectors := get_vector_store.peek(config)) else None,
+        cache_stats=lambda: {"results": index.cache_stats()} if (index := get_index.peek(config)) else {},
         drop_caches=drop_caches,
     )

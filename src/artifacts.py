@@ -5,14 +5,13 @@ with, because a mere dimension check does not catch the wrong one. Nothing heavy
 """
 
 import hashlib
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from src.errors import ArtifactError, IndexCorrupt, IndexMismatch, IndexMissing, ModelMissing
+from src.errors import IndexCorrupt, IndexMismatch, IndexMissing, ModelMissing
+from src.json_files import digest, may_be_read, read_json, write_json
 
 SCHEMA_VERSION = 4
 LEXICAL_FILE = "lexical.sqlite3"
@@ -23,18 +22,14 @@ MODEL_FILE = "model.onnx"
 MODEL_DATA_FILE = "model.onnx.data"
 TOKENIZER_FILE = "tokenizer.json"
 
+# From this share of the memory limit on, the server saves memory at the expense of its answers.
+COMFORTABLE_SHARE = 0.78
+# GitHub refuses a push with a larger file.
+MAX_COMMITTED_MB = 100
+
 REBUILD = "Run ./run.sh build to rebuild the index."
 BUILD_AGAIN = "The old index is as it was. Make room on that disk, or let its folder be written to, and build again."
 EXPORT = "Run python build_embeddings.py --export-model to make it again, or restore data/model from git."
-
-
-@contextmanager
-def _may_be_read(error: type[ArtifactError]) -> Iterator[None]:
-    """Tell a file that this user may not read from one that is damaged."""
-    try:
-        yield
-    except PermissionError as exc:
-        raise error(f"{exc.filename} may not be read by the server's user. Let that user read it.") from exc
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +47,9 @@ class ModelCard:
         files: SHA-256 in hex of each file beside the card, by name.
         fidelity: what the export measured against sentence-transformers, by measure.
         languages: that it was trained on, as ISO 639-1 codes or `multilingual`; none: its authors do not say.
+        prompts: what the model was trained to find before a `query` and before a `passage`; most models want nothing.
+        serving_mb: the server's memory after its first chat on a small index; measured for the default model, predicted
+            for others.
     """
 
     name: str
@@ -66,14 +64,21 @@ class ModelCard:
     files: dict[str, str]
     fidelity: dict[str, float]
     languages: list[str] = field(default_factory=list)
+    prompts: dict[str, str] = field(default_factory=dict)
+    serving_mb: int = 140
 
     @property
     def fingerprint(self) -> str:
-        """Hash of what decides an embedding: the files' own hashes and the window."""
-        return _digest({"files": self.files, "max_tokens": self.max_tokens, "dimension": self.dimension})
+        """Hash of what decides an embedding: the files' own hashes, the window and the prompts."""
+        return digest({"files": self.files, "max_tokens": self.max_tokens, "dimension": self.dimension, **self.prompts})
+
+    @property
+    def passage_tokens(self) -> int:
+        """The window that the passages' prompt leaves; a token has one letter at least."""
+        return self.max_tokens - len(self.prompts.get("passage", ""))
 
     @classmethod
-    @_may_be_read(ModelMissing)
+    @may_be_read(ModelMissing)
     def load(cls, model_dir: Path) -> Self:
         """Read the card and see that each file it names is there.
 
@@ -84,7 +89,7 @@ class ModelCard:
         if not path.is_file():
             raise ModelMissing(f"No embedding model in {model_dir}: {MODEL_CARD_FILE} is missing. {EXPORT}")
         try:
-            card = cls(**_read_json(path, ModelMissing, EXPORT))
+            card = cls(**read_json(path, ModelMissing, EXPORT))
         except TypeError as exc:
             raise ModelMissing(f"{path} is not of this version: its keys differ. {EXPORT}") from exc
         missing = [name for name in card.files if not (model_dir / name).is_file()]
@@ -94,7 +99,7 @@ class ModelCard:
 
     def save(self, model_dir: Path) -> None:
         """Write the card beside the model's files."""
-        _write_json(model_dir / MODEL_CARD_FILE, asdict(self))
+        write_json(model_dir / MODEL_CARD_FILE, asdict(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,7 @@ class IndexSpec:
         skipped: why each file that could not be parsed was left out, by path.
         texts_sha256: of the documents' texts and of where they are cut into chunks and sentences.
         languages: how many documents are in each, by ISO 639-1 code; "" for those too short to tell.
+        unknown_documents: those in a language that the model does not know.
     """
 
     schema_version: int
@@ -123,11 +129,12 @@ class IndexSpec:
     skipped: dict[str, str]
     texts_sha256: str
     languages: dict[str, int] = field(default_factory=dict)
+    unknown_documents: list[str] = field(default_factory=list)
 
     @property
     def embeddings_fingerprint(self) -> str:
         """Hash of what makes an embedding of a text: the model, and which form of it."""
-        return _digest([self.model_fingerprint, self.encoder])
+        return digest([self.model_fingerprint, self.encoder])
 
     def embeds_like(self, other: "IndexSpec") -> bool:
         """Tell whether the embeddings of one index can be taken over into the other."""
@@ -152,20 +159,20 @@ class BuildResults:
     file_bytes: dict[str, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Manifest:
     """What an index was to be, and what it is: `data/index/manifest.json`."""
 
     spec: IndexSpec
     results: BuildResults
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Hash of everything that decides an answer's ingredients; a cache key, and what `/ready` shows."""
-        return _digest(asdict(self))
+        return digest(asdict(self))
 
     @classmethod
-    @_may_be_read(IndexCorrupt)
+    @may_be_read(IndexCorrupt)
     def load(cls, index_dir: Path, *, texts_only: bool = False) -> Self:
         """Read the manifest and see that the files it stands for are there; with `texts_only`, without the vectors.
 
@@ -178,7 +185,7 @@ class Manifest:
             if index_dir.is_dir() and any(index_dir.iterdir()):
                 raise IndexCorrupt(f"The index in {index_dir} is half-written: {MANIFEST_FILE} is missing. {REBUILD}")
             raise IndexMissing(f"No index in {index_dir}. {REBUILD}")
-        value = _read_json(path, IndexCorrupt, REBUILD)
+        value = read_json(path, IndexCorrupt, REBUILD)
         try:
             manifest = cls(IndexSpec(**value["spec"]), BuildResults(**value["results"]))
         except (KeyError, TypeError) as exc:
@@ -192,7 +199,7 @@ class Manifest:
 
     def save(self, index_dir: Path) -> None:
         """Write the manifest; the build does this when all the rest is written."""
-        _write_json(index_dir / MANIFEST_FILE, asdict(self))
+        write_json(index_dir / MANIFEST_FILE, asdict(self))
 
     def require_match(self, card: ModelCard, store_format: str) -> None:
         """Refuse an index that other parts built than the ones that would serve it.
@@ -226,23 +233,3 @@ def sha256_of(path: Path) -> str:
     """Hash a file's bytes, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _read_json(path: Path, error: type[ArtifactError], cure: str) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except PermissionError:
-        raise
-    except (OSError, ValueError) as exc:
-        raise error(f"{path} cannot be read ({exc}). {cure}") from exc
-    if not isinstance(value, dict):
-        raise error(f"{path} holds no object. {cure}")
-    return value
-
-
-def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -113,7 +113,9 @@ class Config:
         integer(1, 20), "12", "The number of passages to answer from. A request can name another number."
     )
     web_concurrency: int = _setting(
-        integer(1, 64), "1", "The number of workers. Each has a model of its own; 512 MB have room for one."
+        integer(1, 64),
+        "1",
+        "The number of workers. Each further one takes 60 MB and more, and pays only where there is a CPU for it.",
     )
     max_requests: int = _setting(
         integer(0, 1_000_000), "50", "The worker is replaced after this many chats. 0 means never."
@@ -141,7 +143,8 @@ class Config:
     rate_limit_storage_uri: str = _setting(
         TEXT,
         "memory://",
-        "Where the calls are counted: memory:// is one count for this host, redis://... is one for many hosts.",
+        "Where the calls are counted: memory:// is one count for this host, redis://... is one for many hosts and "
+        "needs requirements-redis.txt.",
         is_secret=True,
     )
     trusted_proxies: int = _setting(

@@ -24,6 +24,7 @@ from src.retrieval.scratch import is_alive
 # read after it, beside the answers.
 READ_BEFORE_LOAD_BYTES = 100 * 2**20
 BACKGROUND_NICENESS = 10
+CLOCK_TICK_S = 2.0
 # After a load that ended its worker. Each further one makes it four times as long.
 FIRST_REST_S = 60.0
 # Signatures of the index and the model that are whole, of files that are damaged, of the load that runs; its process,
@@ -50,6 +51,8 @@ class Integrity:
         self._page = mmap(-1, _PAGE.size)
         # By place in the page: the signature, and what was too large to be read before the load.
         self._unread: dict[int, tuple[bytes, dict[Path, str]]] = {}
+        # What was said of files of which one is damaged, by their signature.
+        self._told: dict[bytes, str] = {}
 
     def check_index(self) -> None:
         """Compare the index's files.
@@ -109,15 +112,17 @@ class Integrity:
         page = self._read()
         if page[slot] == signature:
             return
-        if page[_DAMAGED] == signature:
-            raise error(f"A file in {folder} is damaged. {cure}")
+        if page[_DAMAGED] == signature or signature in self._told:
+            raise error(self._told.get(signature, f"A file in {folder} is damaged. {cure}"))
         total, large = 0, {}
         for path in sorted(paths, key=_size_of):
             total += _size_of(path)
             if total > READ_BEFORE_LOAD_BYTES:
                 large[path] = paths[path]
-            else:
-                _require_whole(path, paths[path], error, cure)
+            elif damage := _find_damage(path, paths[path], error, cure):
+                if not _was_just_written(paths):
+                    self._told[signature] = damage
+                raise error(damage)
         if large:
             self._unread[slot] = signature, large
         else:
@@ -129,8 +134,10 @@ class Integrity:
         os.setpriority(os.PRIO_PROCESS, get_native_id(), BACKGROUND_NICENESS)
         for slot, (signature, sums) in unread.items():
             try:
+                error, cure = _REFUSALS[slot]
                 for path, digest in sums.items():
-                    _require_whole(path, digest, *_REFUSALS[slot])
+                    if damage := _find_damage(path, digest, error, cure):
+                        raise error(damage)
             except ArtifactError as exc:
                 logger.error("Index or model unusable: %s", exc)
                 self._write({_DAMAGED: signature})
@@ -162,15 +169,20 @@ def read_checksums(index_dir: Path) -> dict[str, str]:
     return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
 
 
-def _require_whole(path: Path, digest: str, error: type[ArtifactError], cure: str) -> None:
+def _find_damage(path: Path, digest: str, error: type[ArtifactError], cure: str) -> str:
+    """Say that a file is damaged; nothing if it is whole. One that cannot be read is an error, read again each time."""
     try:
         is_whole = sha256_of(path) == digest
     except PermissionError as exc:
         raise error(f"{path} may not be read by the server's user. Let that user read it.") from exc
     except OSError as exc:
         raise error(f"{path} cannot be read ({exc.strerror}). {cure}") from exc
-    if not is_whole:
-        raise error(f"{path} is damaged: its SHA-256 is not the one that was written with it. {cure}")
+    return "" if is_whole else f"{path} is damaged: its SHA-256 is not the one that was written with it. {cure}"
+
+
+def _was_just_written(paths: Iterable[Path]) -> bool:
+    """Tell whether a file could be written again without another time: a file system's clock ticks slowly."""
+    return any(abs(time.time() - path.stat().st_mtime) < CLOCK_TICK_S for path in paths if path.exists())
 
 
 def _sign(paths: Iterable[Path]) -> bytes:

@@ -1,6 +1,7 @@
 """What several folders share: the tests' own corpus, its index, and the real server over it."""
 
 import atexit
+import fcntl
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from benchmarks.running_server import GUNICORN, ROOT, Server, free_port, run_server, wait_until
 from src.config import SETTINGS
@@ -20,6 +22,10 @@ from src.config import SETTINGS
 __all__ = ["ROOT", "Server", "build", "corpus_places", "free_port", "of_the_sample", "serve", "wait_until"]
 
 DOCUMENTS = ROOT / "tests" / "fixtures" / "documents"
+
+# Tests run in two processes, on a machine that may be busy: a second of the clock says nothing about the code.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")
 
 # Tests run as on a machine where nothing is set; a proxy would stand between them and their servers.
 for name in (*SETTINGS, "GUNICORN_CMD_ARGS", "HTTP_PROXY", "http_proxy"):
@@ -36,17 +42,26 @@ def build(environment: Mapping[str, str]) -> None:
 ROOMY = {"MEMORY_LIMIT_MB": "8192"}
 
 
+# The process that starts the others makes the folder; they inherit its name.
+SHARED_FOLDER = "RAG_TESTS_FOLDER"
+if SHARED_FOLDER not in os.environ:
+    os.environ[SHARED_FOLDER] = tempfile.mkdtemp(prefix="rag512-tests-")
+    atexit.register(shutil.rmtree, os.environ[SHARED_FOLDER], ignore_errors=True)
+
+
 @cache
 def corpus_places() -> dict[str, str]:
-    """Build the index of the tests' own documents, once; return the settings that name both."""
-    folder = Path(tempfile.mkdtemp(prefix="rag512-tests-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    """Build the index of the tests' own documents, once for all processes; return the settings that name both."""
+    folder = Path(os.environ[SHARED_FOLDER])
     places = {
         "DOCUMENTS_DIR": str(DOCUMENTS),
         "INDEX_DIR": str(folder / "index"),
         "MODEL_DIR": str(ROOT / "data" / "model"),
     }
-    build(places)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "index").exists():
+            build(places)
     return places
 
 
@@ -78,5 +93,5 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the export's tests last: PyTorch stays in this process, where an app would find its memory exhausted."""
-    items.sort(key=lambda item: item.get_closest_marker("export") is not None)
+    """Run Ray's tests late, and the export's last: PyTorch stays in this process, where an app would find no memory."""
+    items.sort(key=lambda item: [item.get_closest_marker(name) is not None for name in ("export", "ray")])

@@ -37,6 +37,11 @@ class WordEncoder:
         """Embed each text; (texts, DIMENSION)."""
         return np.array([embed(text) for text in texts], dtype=np.float32).reshape(len(texts), DIMENSION)
 
+    def embed_question(self, question: str) -> NDArray[np.float32]:
+        """Embed a question as a passage; (DIMENSION,)."""
+        row: NDArray[np.float32] = self.embed([question])[0]
+        return row
+
     def find_token(self, word: str) -> int | None:
         """Know a handful of words, the more frequent first."""
         return TOKENS.index(word) if word in TOKENS else None

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,7 +27,7 @@ class Reply:
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=lambda: dict(JSON))
-    body: Sequence[bytes | Event | object] = ()
+    body: Iterable[bytes | Event | object] = ()
     chunked: bool = True
     breaks_off: bool = False
     headers_after: Event | None = None

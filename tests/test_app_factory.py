@@ -60,9 +60,29 @@ def test_failed_build_is_tried_again() -> None:
 
     with pytest.raises(IndexMissing):
         get_thing(CONFIG)
-    assert not get_thing.is_built(CONFIG)
+    assert get_thing.peek(CONFIG) is None
     assert get_thing(CONFIG) == "thing"
-    assert get_thing.is_built(CONFIG)
+    assert get_thing.peek(CONFIG) == "thing"
+    get_thing.clear(CONFIG)
+    assert get_thing.peek(CONFIG) is None
+
+
+def test_peek_neither_builds_nor_waits() -> None:
+    """`/ready` and `/metrics` look at what is loaded while something loads."""
+    begun, may_end = Event(), Event()
+
+    @BuildOnce
+    def get_thing(config: Config) -> str:
+        begun.set()
+        may_end.wait(10)
+        return "thing"
+
+    with ThreadPoolExecutor(1) as pool:
+        built = pool.submit(get_thing, CONFIG)
+        begun.wait(10)
+        assert get_thing.peek(CONFIG) is None
+        may_end.set()
+        assert built.result() == get_thing.peek(CONFIG)
 
 
 def test_app_with_no_index_starts_and_says_what_to_run(tmp_path: Path) -> None:

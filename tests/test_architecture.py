@@ -30,7 +30,7 @@ WRAPPERS: dict[str, set[str]] = {
     "tokenizers": {"src/embedding/embedding_service.py", "src/ingestion/chunker.py"},
     "torch": {"src/embedding/export/onnx_export.py"},
     "sentence_transformers": {
-        "src/embedding/sentence_transformers_encoder.py", "src/embedding/export/onnx_export.py"
+        "src/embedding/sentence_transformers_encoder.py", "src/embedding/export/"
     },
     "requests": {"src/rag/openai_client.py", "src/retrieval/chroma_server.py"},
     "limits": {"src/web/rate_limit.py"},

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from src.app_factory import create_app, load_services
-from src.artifacts import CHECKSUMS_FILE, Manifest
+from src.artifacts import CHECKSUMS_FILE, Manifest, sha256_of
 from src.config import Config
 from src.errors import ArtifactError, IndexCorrupt
 from src.integrity import Integrity, read_checksums
@@ -52,6 +52,26 @@ def test_flipped_byte_of_any_file_of_the_index_is_told(tmp_path: Path) -> None:
                 integrity.check_index()
             flip(path, place)
     integrity.check_index()
+
+
+def test_damage_is_found_once_until_a_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """100 MB are not read again for each request that meets the damage; the cure is seen at once."""
+    index = copy_index(tmp_path)
+    damaged = index / "lexical.sqlite3"
+    flip(damaged, 5000)
+    for path in files_of(index):
+        os.utime(path, (0, 0))
+    read: list[Path] = []
+    monkeypatch.setattr("src.integrity.sha256_of", lambda path: read.append(path) or sha256_of(path))
+    integrity = Integrity(index, ROOT / "data" / "model")
+    for _ in range(3):
+        with pytest.raises(IndexCorrupt, match=r"lexical\.sqlite3 is damaged"):
+            integrity.check_index()
+        integrity.forget()
+    assert read.count(damaged) == 1
+    flip(damaged, 5000)
+    integrity.check_index()
+    assert read.count(damaged) == 2
 
 
 def test_flipped_byte_of_the_model_is_told(tmp_path: Path) -> None:

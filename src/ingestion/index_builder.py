@@ -1,7 +1,8 @@
 """The offline build, one step after the other: parse, compare with the old index, embed what is new, write, swap in."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from functools import cache, partial
 from pathlib import Path
@@ -16,17 +17,20 @@ from src.errors import BuildError
 from src.ingestion.build_report import BuildReport, show_progress
 from src.ingestion.chunker import Chunker
 from src.ingestion.encoder import ParallelEncoder, load_encoder
+from src.ingestion.engines import Engine, LocalEngine
 from src.ingestion.index_check import load_whole_manifest
 from src.ingestion.index_swap import replacing
-from src.ingestion.kept_embeddings import KeptEmbeddings
+from src.ingestion.kept_embeddings import KeptEmbeddings, Label
 from src.ingestion.languages import tell_unknown
 from src.ingestion.loader import Skipped, formats, list_files
 from src.ingestion.new_index import NewIndex
-from src.ingestion.parser_process import SplitDocument, parse_files
+from src.ingestion.parser_process import SplitDocument
 from src.records import Document
 
 
-def build_index(config: Config, *, strict: bool = False, device: str | None = None) -> BuildReport:
+def build_index(
+    config: Config, *, strict: bool = False, device: str | None = None, engine: Engine | None = None
+) -> BuildReport:
     """Build the index of the documents folder with the model at hand, and put it in the old one's place.
 
     An index that is already what would be built stays as it is, to the byte.
@@ -34,6 +38,7 @@ def build_index(config: Config, *, strict: bool = False, device: str | None = No
     Args:
         strict: fail where a file cannot be parsed, instead of leaving it out.
         device: of the sentence-transformers backend, such as `cuda`.
+        engine: None: this machine.
 
     Raises:
         BuildError: there is nothing to index, another build runs, there is no such device, or the disk refuses; the old
@@ -45,21 +50,22 @@ def build_index(config: Config, *, strict: bool = False, device: str | None = No
     get_encoder = cache(partial(load_encoder, config, card, device))
     if device is not None:
         get_encoder()  # so that a missing device is reported before a large folder is parsed
+    engine = engine or LocalEngine(config.model_dir, card.passage_tokens, get_encoder)
     embedded: int | None = None
     with replacing(config.index_dir) as aside, closing(NewIndex(aside)) as index:
-        spec = _parse(index, config, card, strict)
+        spec = _parse(index, config, card, strict, engine)
         old = load_whole_manifest(config.index_dir)
         if old is None or old.spec != spec:
             with closing(KeptEmbeddings.beside(config.index_dir, spec)) as kept:
                 kept.take_over(config.index_dir, old, spec)
-                embedded = index.embed(kept, get_encoder)
+                embedded = index.embed(kept, engine.embed)
                 get_encoder.cache_clear()  # the vector store's client needs as much memory again
                 index.finish(spec, kept, get_encoder)
         KeptEmbeddings.remove(config.index_dir)
     return _report(config, card, index, embedded, started)
 
 
-def plan_build(config: Config, *, strict: bool = False) -> BuildReport:
+def plan_build(config: Config, *, strict: bool = False, engine: Engine | None = None) -> BuildReport:
     """Take the steps of a build in a scratch folder up to the embedding, and count the texts instead of embedding them.
 
     Raises:
@@ -68,14 +74,15 @@ def plan_build(config: Config, *, strict: bool = False) -> BuildReport:
     """
     started = time.monotonic()
     card = ModelCard.load(config.model_dir)
+    engine = engine or LocalEngine(config.model_dir, card.passage_tokens, partial(ParallelEncoder, config.model_dir))
     missing: int | None = None
     with TemporaryDirectory() as scratch, closing(NewIndex(Path(scratch))) as index:
-        spec = _parse(index, config, card, strict)
+        spec = _parse(index, config, card, strict, engine)
         old = load_whole_manifest(config.index_dir)
         if old is None or old.spec != spec:
             with closing(KeptEmbeddings(Path(scratch, "kept"))) as kept:
                 kept.take_over(config.index_dir, old, spec)
-                missing = index.embed(kept, _NoEncoder)
+                missing = index.embed(kept, _embed_nothing)
     return _report(config, card, index, missing, started)
 
 
@@ -86,37 +93,31 @@ def write_index(folder: Path, documents: Iterable[Document], model_dir: Path, ke
         kept_file: embeddings from one call to the next, all of one model.
     """
     card = ModelCard.load(model_dir)
-    chunker = Chunker(model_dir / TOKENIZER_FILE, card.max_tokens)
+    chunker = Chunker(model_dir / TOKENIZER_FILE, card.passage_tokens)
     get_encoder = cache(partial(ParallelEncoder, model_dir))
     with closing(NewIndex(folder)) as index, closing(KeptEmbeddings(kept_file)) as kept:
         for document in documents:
             index.add(SplitDocument(document, tuple(chunker.split(document))))
-        index.embed(kept, get_encoder)
+        index.embed(kept, LocalEngine(model_dir, card.passage_tokens, get_encoder).embed)
         index.finish(index.specify(card, "onnx", chunker.description), kept, get_encoder)
 
 
-class _NoEncoder:
-    """Stands for an encoder where texts are only counted: its embeddings are empty."""
-
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return a row without numbers for each text."""
-        return np.empty((len(texts), 0), dtype=np.float32)
-
-    def find_token(self, word: str) -> int | None:
-        """Know no word: nothing is searched for while texts are counted."""
+def _embed_nothing(batches: Iterable[tuple[Label, list[str]]]) -> Iterator[tuple[Label, NDArray[np.float32]]]:
+    """Give each text an embedding without numbers, where texts are only counted."""
+    for label, texts in batches:
+        yield label, np.empty((len(texts), 0), dtype=np.float32)
 
 
-def _parse(index: NewIndex, config: Config, card: ModelCard, strict: bool) -> IndexSpec:
+def _parse(index: NewIndex, config: Config, card: ModelCard, strict: bool, engine: Engine) -> IndexSpec:
     """Parse and split all documents into the new index, and say what it is to be."""
-    folder, tokenizer_file = config.documents_dir, config.model_dir / TOKENIZER_FILE
-    splitter = Chunker(tokenizer_file, card.max_tokens).description
+    folder = config.documents_dir
+    splitter = Chunker(config.model_dir / TOKENIZER_FILE, card.passage_tokens).description
     found = list_files(folder)
     paths = [item for item in found if isinstance(item, str)]
     for skipped in found:
         if isinstance(skipped, Skipped):
             index.add(skipped)
-    items = parse_files(folder, paths, tokenizer_file, card.max_tokens)
-    for item in show_progress(items, "Parsing", len(paths), "files"):
+    for item in show_progress(engine.parse(folder, paths), "Parsing", len(paths), "files"):
         index.add(item)
     seen = "".join(f"\n  {item.path}: {item.reason}" for item in index.skipped)
     if not index.hashes:
@@ -136,5 +137,6 @@ def _report(config: Config, card: ModelCard, index: NewIndex, embedded: int | No
         seconds=time.monotonic() - started,
         file_bytes=measure_files(config.index_dir),
         memory_limit_mb=config.memory_limit_mb,
-        unknown_languages=tell_unknown(index.languages, card.languages),
+        base_mb=card.serving_mb,
+        unknown_languages=tell_unknown(Counter(index.languages.values()), card.languages),
     )

@@ -4,9 +4,11 @@ from contextlib import closing
 from functools import cache, partial
 from pathlib import Path
 
+from src.artifacts import ModelCard
 from src.config import Config
 from src.embedding.embedding_service import EmbeddingService
-from src.retrieval.index import open_index
+from src.ingestion.encoder import load_encoder
+from src.retrieval.index import Encoder, open_index
 
 LARGEST = 5
 EXCERPT_CHARS = 200
@@ -38,7 +40,7 @@ def describe_index(index_dir: Path) -> str:
 
 def search_index(config: Config, question: str) -> str:
     """Ask the index as the server does and give the hits as lines of text, best first."""
-    get_encoder = cache(partial(EmbeddingService.load, config.model_dir))
+    get_encoder = cache(partial(_load_encoder, config))
     with closing(open_index(config.index_dir, model_dir=config.model_dir, get_encoder=get_encoder)) as index:
         hits = index.search(question, limit=config.top_k).hits
     lines: list[str] = []
@@ -49,6 +51,13 @@ def search_index(config: Config, question: str) -> str:
         excerpt = words if len(words) <= EXCERPT_CHARS else words[:EXCERPT_CHARS].rstrip() + " ..."
         lines += [f"{rank}. {', '.join(part for part in place if part)}", f"   {excerpt}"]
     return "\n".join(lines) or "Nothing is found."
+
+
+def _load_encoder(config: Config) -> Encoder:
+    """Load what embeds questions in the server: one copy of the exported model, or the original one."""
+    if config.embedding_backend == "onnx":
+        return EmbeddingService.load(config.model_dir)
+    return load_encoder(config, ModelCard.load(config.model_dir), None)
 
 
 def _spread(lengths: list[int]) -> str:

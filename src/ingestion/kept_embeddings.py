@@ -7,7 +7,7 @@ done. A later build takes what it can from the finished index, so nothing but th
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -20,12 +20,14 @@ from src.artifacts import LEXICAL_FILE, IndexSpec, Manifest
 from src.ingestion.chunker import embedding_text
 from src.rag.quotation import read_sentence
 from src.records import Chunk
-from src.retrieval.index import Encoder
 from src.retrieval.text_store import TextStore
 from src.retrieval.vector_store import iter_embeddings
 
 Kind = Literal["chunk", "sentence"]
 Packed = NDArray[np.float16] | NDArray[np.int8]
+# What is embedded together, and comes back with its embeddings: the texts' kind and keys.
+Label = tuple[Kind, list[bytes]]
+Embed = Callable[[Iterator[tuple[Label, list[str]]]], Iterator[tuple[Label, NDArray[np.float32]]]]
 _FILE_PREFIX = ".kept-embeddings-"
 _KEY_BYTES = 16
 
@@ -69,6 +71,7 @@ class KeptEmbeddings:
         connection.executescript("PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = OFF;")
         connection.execute("CREATE TABLE IF NOT EXISTS kept (key BLOB PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID")
         connection.execute("SELECT count(*) FROM (SELECT 1 FROM kept LIMIT 1)")
+        connection.execute("CREATE TEMP TABLE asked (key BLOB PRIMARY KEY) WITHOUT ROWID")
         return connection
 
     def take_over(self, index_dir: Path, old: Manifest | None, spec: IndexSpec) -> None:
@@ -82,24 +85,39 @@ class KeptEmbeddings:
                 chunk_ids.append(chunk.chunk_id)
                 keys.append(_key("chunk", embedding_text(chunk)))
                 sentences = [_key("sentence", text) for text in sentence_texts(chunk)]
-                self._put(sentences, texts.get_sentence_embeddings(chunk.chunk_id))
+                held = texts.get_sentences_of([chunk.chunk_id], spec.dimension)
+                self._put(sentences, held.get(chunk.chunk_id, ()))
         left = iter(keys)
         for rows in iter_embeddings(index_dir, chunk_ids):
             self._put(islice(left, len(rows)), _pack("chunk", rows))
 
-    def complete(self, kind: Kind, texts: Iterable[str], get_encoder: Callable[[], Encoder]) -> int:
-        """Embed the texts that are not kept yet, and keep them, all or none; return how many these were.
+    def complete(
+        self, batches: Iterable[tuple[Kind, Sequence[str]]], embed: Embed, tell_done: Callable[[int], object]
+    ) -> int:
+        """Embed the texts that are not kept yet, and keep each batch of them, all or none; return how many these were.
 
         Args:
-            get_encoder: called only where something is to be embedded.
+            embed: may take any number of batches before it gives the embeddings of the first.
+            tell_done: is told of texts that are kept now.
         """
-        query = "SELECT 1 FROM kept WHERE key = ?"
-        missing = [
-            text for text in dict.fromkeys(texts) if not self._connection.execute(query, (_key(kind, text),)).fetchone()
-        ]
-        if missing:
-            self._put((_key(kind, text) for text in missing), _pack(kind, get_encoder().embed(missing)))
-        return len(missing)
+        embedded = 0
+        for (kind, keys), rows in embed(self._iter_missing(batches, tell_done)):
+            self._put(keys, _pack(kind, rows))
+            tell_done(len(keys))
+            embedded += len(keys)
+        return embedded
+
+    def _iter_missing(
+        self, batches: Iterable[tuple[Kind, Sequence[str]]], tell_done: Callable[[int], object]
+    ) -> Iterator[tuple[Label, list[str]]]:
+        """Leave out what is kept and what was asked for before."""
+        query = "INSERT OR IGNORE INTO asked SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM kept WHERE key = ?1)"
+        for kind, texts in batches:
+            pairs = ((_key(kind, text), text) for text in texts)
+            missing = {key: text for key, text in pairs if self._connection.execute(query, (key,)).rowcount}
+            tell_done(len(texts) - len(missing))
+            if missing:
+                yield (kind, list(missing)), list(missing.values())
 
     def get(self, kind: Kind, texts: Sequence[str], dimension: int) -> Packed:
         """Return (texts, dimension) as the index holds them."""
@@ -109,7 +127,7 @@ class KeptEmbeddings:
         rows: Packed = np.frombuffer(data, np.float16) if kind == "chunk" else np.frombuffer(data, np.int8)
         return rows.reshape(len(texts), dimension)
 
-    def _put(self, keys: Iterable[bytes], packed: Packed) -> None:
+    def _put(self, keys: Iterable[bytes], packed: Packed | tuple[()]) -> None:
         pairs = ((key, row.tobytes()) for key, row in zip(keys, packed, strict=True))
         self._connection.execute("BEGIN")
         self._connection.executemany("INSERT OR IGNORE INTO kept VALUES (?, ?)", pairs)

@@ -32,6 +32,15 @@ def detect_language(text: str) -> str:
     return "" if language == NO_LANGUAGE else language
 
 
+def is_known(language: str, known: Sequence[str]) -> bool:
+    """Tell whether a model knows a language, or whether that cannot be told.
+
+    Args:
+        known: the languages of the model card; none: it does not say.
+    """
+    return not language or not known or language in known or "multilingual" in known
+
+
 def tell_unknown(documents: Mapping[str, int], known: Sequence[str]) -> str:
     """Say which documents the model cannot find by their meaning; "" where it knows all their languages.
 
@@ -39,9 +48,7 @@ def tell_unknown(documents: Mapping[str, int], known: Sequence[str]) -> str:
         documents: how many there are, by language.
         known: the languages of the model card; none: it does not say.
     """
-    if not known or "multilingual" in known:
-        return ""
-    unknown = {language: count for language, count in documents.items() if language and language not in known}
+    unknown = {language: count for language, count in documents.items() if not is_known(language, known)}
     if not unknown:
         return ""
     which = ", ".join(f"{count:,} in {language}" for language, count in sorted(unknown.items()))

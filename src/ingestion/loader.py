@@ -65,12 +65,9 @@ def list_files(folder: Path) -> list[str | Skipped]:
 def load_document(folder: Path, path: str) -> Document | Skipped:
     """Read one file, given by its path relative to the folder."""
     suffix = PurePosixPath(path).suffix.lower()
-    parse = PARSERS.get(suffix)
-    if parse is None:
-        return Skipped(path, f"there is no parser for {suffix or 'files without an extension'}; known: {formats()}")
     try:
-        data = _read_bytes(folder / path)
-        parsed = parse(data)
+        data = read_file(folder, path)
+        parsed = PARSERS[suffix](data)
     except UnreadableDocument as exc:
         return Skipped(path, str(exc))
     if not parsed.text.strip():
@@ -141,9 +138,18 @@ def _is_utf8(path: Path) -> bool:
     return True
 
 
-def _read_bytes(path: Path) -> bytes:
+def read_file(folder: Path, path: str) -> bytes:
+    """Read the bytes of a file that there is a parser for.
+
+    Raises:
+        UnreadableDocument: there is none; or the file cannot be opened, is too large, or is empty.
+    """
+    suffix = PurePosixPath(path).suffix.lower()
+    if suffix not in PARSERS:
+        known = formats()
+        raise UnreadableDocument(f"there is no parser for {suffix or 'files without an extension'}; known: {known}")
     try:
-        with path.open("rb") as file:
+        with (folder / path).open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as exc:
         raise UnreadableDocument(f"it cannot be opened: {exc.strerror}") from exc

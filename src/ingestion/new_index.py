@@ -20,8 +20,8 @@ from src.ingestion.build_report import progress_bar
 from src.ingestion.calibration import choose_floors
 from src.ingestion.chunker import embedding_text
 from src.ingestion.index_check import write_checksums
-from src.ingestion.kept_embeddings import KeptEmbeddings, sentence_texts
-from src.ingestion.languages import detect_language
+from src.ingestion.kept_embeddings import Embed, KeptEmbeddings, Kind, sentence_texts
+from src.ingestion.languages import detect_language, is_known
 from src.ingestion.loader import Skipped
 from src.ingestion.parser_process import SplitDocument
 from src.records import Chunk
@@ -38,7 +38,7 @@ class NewIndex:
 
     Attributes:
         hashes: SHA-256 of each document's file, by path.
-        languages: how many documents are in each.
+        languages: of each document, by path.
         skipped: the files that are not in the index, by path.
         chunks, sentences: how many there are.
     """
@@ -48,7 +48,7 @@ class NewIndex:
         self._writer = TextWriter(folder / LEXICAL_FILE)
         self._digest = hashlib.sha256()
         self.hashes: dict[str, str] = {}
-        self.languages: Counter[str] = Counter()
+        self.languages: dict[str, str] = {}
         self.skipped: list[Skipped] = []
         self.chunks = self.sentences = 0
 
@@ -63,7 +63,7 @@ class NewIndex:
         cuts = [(chunk.section, chunk.page, chunk.start, chunk.end, chunk.sentences, chunk.lead) for chunk in chunks]
         self._digest.update(json.dumps((*about, cuts)).encode())
         self.hashes[document.path] = document.sha256
-        self.languages[detect_language(document.text)] += 1
+        self.languages[document.path] = detect_language(document.text)
         self.chunks += len(chunks)
         self.sentences += sum(len(chunk.sentences) for chunk in chunks)
 
@@ -80,24 +80,20 @@ class NewIndex:
             document_hashes=self.hashes,
             skipped={item.path: item.reason for item in self.skipped},
             texts_sha256=self._digest.hexdigest(),
-            languages=dict(sorted(self.languages.items())),
+            languages=dict(sorted(Counter(self.languages.values()).items())),
+            unknown_documents=[
+                path for path, language in self.languages.items() if not is_known(language, card.languages)
+            ],
         )
 
     def iter_chunks(self) -> Iterator[Chunk]:
         """Read the chunks back in their order."""
         return self._writer.texts.iter_chunks()
 
-    def embed(self, kept: KeptEmbeddings, get_encoder: Callable[[], Encoder]) -> int:
+    def embed(self, kept: KeptEmbeddings, embed: Embed) -> int:
         """Embed the chunks and sentences that are not among the kept ones, and keep them; return how many texts."""
-        embedded = 0
-        chunks = self.iter_chunks()
-        with progress_bar("Embedding", self.chunks, "chunks") as bar:
-            while batch := list(islice(chunks, CHUNKS_PER_BATCH)):
-                embedded += kept.complete("chunk", [embedding_text(chunk) for chunk in batch], get_encoder)
-                sentences = [text for chunk in batch for text in sentence_texts(chunk)]
-                embedded += kept.complete("sentence", sentences, get_encoder)
-                bar.update(len(batch))
-        return embedded
+        with progress_bar("Embedding", self.chunks + self.sentences, "texts") as bar:
+            return kept.complete(self._iter_texts(), embed, bar.update)
 
     def finish(self, spec: IndexSpec, kept: KeptEmbeddings, get_encoder: Callable[[], Encoder]) -> None:
         """Write the embeddings, all of which are kept, then the manifest, and the checksums last."""
@@ -112,6 +108,12 @@ class NewIndex:
     def close(self) -> None:
         """Close the file of the texts."""
         self._writer.close()
+
+    def _iter_texts(self) -> Iterator[tuple[Kind, list[str]]]:
+        chunks = self.iter_chunks()
+        while batch := list(islice(chunks, CHUNKS_PER_BATCH)):
+            yield "chunk", [embedding_text(chunk) for chunk in batch]
+            yield "sentence", [text for chunk in batch for text in sentence_texts(chunk)]
 
     def _write_embeddings(self, kept: KeptEmbeddings, dimension: int) -> str:
         """Put each sentence's embedding beside the texts and each chunk's into the vector store; return their hash."""

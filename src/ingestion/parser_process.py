@@ -9,7 +9,7 @@ import resource
 import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context
@@ -59,23 +59,39 @@ def parse_files(
     Raises:
         ModuleNotFoundError: a parser's library is not installed.
     """
-    import semantic_text_splitter  # noqa: F401 - so that its absence shows at the start
-    from pebble import ProcessPool
+    count = max(1, min(count_cores(), len(paths)))
+    with closing(ParserProcesses(count, tokenizer_file, max_tokens, limits)) as processes:
+        yield from processes.parse(folder, paths)
 
-    count = count_cores()
-    model = (tokenizer_file.absolute(), max_tokens)
-    pool = ProcessPool(max_workers=max(1, min(count, len(paths))), context=get_context("spawn"))
-    try:
+
+class ParserProcesses:
+    """Some parser processes, which start when the first file comes."""
+
+    def __init__(self, count: int, tokenizer_file: Path, max_tokens: int, limits: Limits = Limits()) -> None:
+        import semantic_text_splitter  # noqa: F401 - so that its absence shows at the start
+        from pebble import ProcessPool
+
+        self._pool = ProcessPool(max_workers=count, context=get_context("spawn"))
+        self._ahead = PARSED_AHEAD * count
+        self._model = (tokenizer_file.absolute(), max_tokens)
+        self._limits = limits
+
+    def parse(self, folder: Path, paths: Sequence[str]) -> Iterator[SplitDocument | Skipped]:
+        """Parse and split files, given by their paths relative to the folder; results come in their order."""
+        limits = self._limits
         waiting: deque[tuple[str, ProcessFuture[SplitDocument | Skipped]]] = deque()
         for path in paths:
-            waiting.append((path, pool.schedule(_parse, (folder, path, *model, limits), timeout=limits.seconds)))
-            if len(waiting) > PARSED_AHEAD * count:
+            arguments = (folder, path, *self._model, limits)
+            waiting.append((path, self._pool.schedule(_parse, arguments, timeout=limits.seconds)))
+            if len(waiting) > self._ahead:
                 yield _wait(*waiting.popleft(), limits)
         while waiting:
             yield _wait(*waiting.popleft(), limits)
-    finally:
-        pool.stop()  # type: ignore[no-untyped-call]
-        pool.join()
+
+    def close(self) -> None:
+        """End the processes."""
+        self._pool.stop()  # type: ignore[no-untyped-call]
+        self._pool.join()
 
 
 def _wait(path: str, future: "ProcessFuture[SplitDocument | Skipped]", limits: Limits) -> SplitDocument | Skipped:

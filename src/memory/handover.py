@@ -6,8 +6,11 @@
                                │              │
     successor                  └ loads ─ ready └ accepts requests
 
-Where memory has no room for two workers, the elder says that it leaves, finishes its answers and ends; the worker that
-the master then forks is its heir, which accepts at once and loads meanwhile.
+Where memory has no room for one more worker, the elder leaves first: the master stops it, and the worker that is forked
+when it has gone is its heir, which accepts at once and loads meanwhile.
+
+One replacement at a time, whatever the number of workers: where it is lies in memory that all of them see, and a worker
+that wants to be replaced waits for its turn. So there is at most one worker too many, or one too few.
 
 A signal does not say who sent it or why. So a worker first writes a note into a pipe, and gunicorn's hooks in the
 master read it. A note is written whole or not at all, and a killed worker leaves nothing locked.
@@ -15,23 +18,35 @@ master read it. A note is written whole or not at all, and a killed worker leave
 
 import logging
 import os
+import signal
+import struct
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
+from mmap import mmap
 from typing import Any, Literal
 
-NoteKind = Literal["ask", "ready", "leave"]
+NoteKind = Literal["ask", "leave", "ready"]
+
+# The stage; how many workers were replaced for their memory, one after another; when the last of them was.
+_PAGE = struct.Struct("<QQd")
 
 logger = logging.getLogger(__name__)
 
 
 class Stage(Enum):
-    """Where the hand-over is."""
+    """Where the replacement is."""
 
     NONE = "no worker is being replaced"
     ASKED = "an elder has asked; the next worker that is forked is its successor"
-    LOADING = "the successor loads its services while the elder serves"
+    LEAVING = "an elder leaves first; the worker that is forked when it has gone is its heir"
+    LOADING = "the successor, or the heir, loads its services"
+    RETIRING = "the successor serves, and the elder finishes its answers"
+
+
+_STAGES = tuple(Stage)
 
 
 class Birth(Enum):
@@ -52,22 +67,35 @@ class Note:
 
 
 class Handover:
-    """The one hand-over that may be under way, whatever the number of workers.
+    """The one replacement that may be under way.
 
-    It lives in the master. A worker has the copy of the moment when it was forked: so `birth` is its own, and
-    `memory_streak` says how many workers before it were replaced for their memory, one after another.
+    It lives in the master. A worker has the copy of the moment when it was forked: so `birth` is its own. The stage and
+    what is known of replacements for memory are shared.
     """
 
     def __init__(self) -> None:
         self.birth = Birth.FIRST
-        self.memory_streak = 0
-        self._stage = Stage.NONE
+        self._page = mmap(-1, _PAGE.size)
         self._elder_pid: int | None = None
         self._successor: Any = None
-        self._heirs_due = 0
         self._notes: list[Note] = []
         self._is_own_change = False
         self._has_failed_to_fork = False
+
+    @property
+    def stage(self) -> Stage:
+        """Return where the replacement is."""
+        return _STAGES[int(_PAGE.unpack_from(self._page)[0])]
+
+    @property
+    def memory_streak(self) -> int:
+        """Return how many workers were replaced for their memory, one after another."""
+        return int(_PAGE.unpack_from(self._page)[1])
+
+    @property
+    def memory_replaced_at(self) -> float:
+        """Return when a worker was last replaced for its memory, by the monotonic clock; 0: none was."""
+        return float(_PAGE.unpack_from(self._page)[2])
 
     def open(self, server: Any) -> None:
         """Open the pipe, which every worker inherits, and guard the master's forks; called before the first fork."""
@@ -79,6 +107,11 @@ class Handover:
     def send(self, kind: NoteKind, *, is_for_memory: bool = False) -> None:
         """Write a note to the master; called in a worker."""
         os.write(self._write_end, f"{kind} {os.getpid()} {int(is_for_memory)}\n".encode())
+
+    def end_of_load(self) -> None:
+        """Let the next worker have its turn; called in an heir whose load has ended."""
+        if self.stage is Stage.LOADING:
+            self._move(Stage.NONE)
 
     def nworkers_changed(self, server: Any, new: int, old: int | None) -> None:
         """Match a change of the number of workers with the note that announced it; gunicorn's hook."""
@@ -92,30 +125,31 @@ class Handover:
 
     def pre_fork(self, _server: Any, worker: Any) -> None:
         """Say what the next worker is forked for; gunicorn's hook."""
-        if self._heirs_due:
-            self._heirs_due -= 1
-            self.birth = Birth.HEIR
-        elif self._stage is Stage.ASKED:
-            self._stage, self._successor = Stage.LOADING, worker
+        stage = self.stage
+        if stage is Stage.ASKED:
             self.birth = Birth.SUCCESSOR
+        elif stage is Stage.LEAVING and self._elder_pid is None:
+            self.birth = Birth.HEIR
         else:
             self.birth = Birth.FIRST
+            return
+        self._successor = worker
+        self._move(Stage.LOADING)
 
     def child_exit(self, server: Any, worker: Any) -> None:
-        """Expect an heir of a worker that left; end the hand-over if one of its two is gone; gunicorn's hook."""
-        self._receive()
-        is_elder, is_successor = worker.pid == self._elder_pid, worker is self._successor
-        for note in self._take("leave", worker.pid):
-            # An elder that leaves while its successor loads has a follower already.
-            if not is_elder:
-                self._heirs_due += 1
-                self._count(note)
-        if not (is_elder or is_successor):
-            return
-        if is_successor:
-            logger.error("Hand-over failed: the successor (pid %s) is gone; pid %s stays", worker.pid, self._elder_pid)
-        self._end()
-        self._set_workers(server, server.num_workers - 1)
+        """Note that the elder has gone, or end the replacement because its successor has; gunicorn's hook."""
+        stage = self.stage
+        if worker.pid == self._elder_pid and stage is Stage.LEAVING:
+            self._elder_pid = None
+        elif worker.pid == self._elder_pid:
+            self._end(server, is_one_fewer=stage is Stage.LOADING)
+        elif worker is self._successor and stage is Stage.LOADING:
+            has_elder = self._elder_pid is not None
+            if has_elder:
+                logger.error(
+                    "Hand-over failed: the successor (pid %s) is gone; pid %s stays", worker.pid, self._elder_pid
+                )
+            self._end(server, is_one_fewer=has_elder)
 
     def _fork(self, server: Any, spawn_worker: Callable[[], object]) -> None:
         """Fork a worker as gunicorn does; a fork that fails, at a limit of processes or of files, ends nothing.
@@ -123,17 +157,16 @@ class Handover:
         gunicorn would stop the whole server. Here the elder serves on. A worker that has died is followed by another
         when a fork succeeds again: gunicorn tries every second.
         """
-        heirs_due, stage = self._heirs_due, self._stage
+        stage = self.stage
         try:
             spawn_worker()
         except OSError as exc:
             if os.getpid() != server.pid:
                 raise
-            self._heirs_due, self._stage = heirs_due, stage
+            self._move(stage)
             if stage is Stage.ASKED:
                 logger.error("Hand-over failed: no worker can be forked (%s); pid %s stays", exc, self._elder_pid)
-                self._end()
-                self._set_workers(server, server.num_workers - 1)
+                self._end(server, is_one_fewer=True)
             elif not self._has_failed_to_fork:
                 logger.error("No worker can be forked (%s); trying again every second", exc)
                 self._has_failed_to_fork = True
@@ -141,31 +174,50 @@ class Handover:
             self._has_failed_to_fork = False
 
     def _begin(self, server: Any, old: int) -> None:
-        asks = [note for note in self._take("ask") if note.pid in server.WORKERS]
-        if not asks:
+        """Replace the first that wants it; the others try again."""
+        wanted = [note for note in self._take("ask", "leave") if note.pid in server.WORKERS]
+        if not wanted:
             # An operator wants one more worker.
             return
-        if self._stage is not Stage.NONE:
+        if self.stage is not Stage.NONE:
             self._set_workers(server, old)
             return
-        self._stage, self._elder_pid = Stage.ASKED, asks[0].pid
-        self._count(asks[0])
+        note = wanted[0]
+        self._elder_pid = note.pid
         self._take("ready")
+        if note.is_for_memory:
+            self._move(Stage.ASKED, self.memory_streak + 1, time.monotonic())
+        else:
+            self._move(Stage.ASKED, 0)
+        if note.kind == "leave":
+            self._move(Stage.LEAVING)
+            self._set_workers(server, old)
+            server.kill_worker(note.pid, signal.SIGTERM)
 
     def _finish(self, server: Any, old: int) -> None:
         ready = self._take("ready")
         if ready and (self._successor is None or ready[-1].pid != self._successor.pid):
             # The elder died while its successor loaded: nobody is to be retired any more.
             self._set_workers(server, old)
-            return
-        if ready and self._elder_pid in server.WORKERS:
+        elif ready and self._elder_pid in server.WORKERS:
             # gunicorn retires the oldest; with several workers that need not be the one that asked.
             server.WORKERS[self._elder_pid].age = 0
-        # Without a note it was an operator or a reload, which settles the number of workers anew.
-        self._end()
+            self._successor = None
+            self._move(Stage.RETIRING)
+        else:
+            # An operator or a reload, which settles the number of workers anew.
+            self._end(server, is_one_fewer=False)
 
-    def _end(self) -> None:
-        self._stage, self._elder_pid, self._successor = Stage.NONE, None, None
+    def _end(self, server: Any, *, is_one_fewer: bool) -> None:
+        self._elder_pid, self._successor = None, None
+        self._move(Stage.NONE)
+        if is_one_fewer:
+            self._set_workers(server, server.num_workers - 1)
+
+    def _move(self, stage: Stage, memory_streak: int | None = None, memory_replaced_at: float | None = None) -> None:
+        _, streak, replaced_at = _PAGE.unpack_from(self._page)
+        streak = streak if memory_streak is None else memory_streak
+        _PAGE.pack_into(self._page, 0, _STAGES.index(stage), streak, memory_replaced_at or replaced_at)
 
     def _set_workers(self, server: Any, number: int) -> None:
         self._is_own_change = True
@@ -173,9 +225,6 @@ class Handover:
             server.num_workers = number
         finally:
             self._is_own_change = False
-
-    def _count(self, note: Note) -> None:
-        self.memory_streak = self.memory_streak + 1 if note.is_for_memory else 0
 
     def _receive(self) -> None:
         try:
@@ -185,7 +234,7 @@ class Handover:
         for kind, pid, is_for_memory in map(str.split, lines):
             self._notes.append(Note(kind, int(pid), is_for_memory == "1"))
 
-    def _take(self, kind: NoteKind, pid: int | None = None) -> list[Note]:
-        taken = [note for note in self._notes if note.kind == kind and pid in (None, note.pid)]
+    def _take(self, *kinds: NoteKind) -> list[Note]:
+        taken = [note for note in self._notes if note.kind in kinds]
         self._notes = [note for note in self._notes if note not in taken]
         return taken

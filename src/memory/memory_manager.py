@@ -71,7 +71,7 @@ class MemoryManager:
     """The memory of one process: its mode, what led to it, what each step cost.
 
     Args:
-        replace_worker: asks for a fresh worker, with the reason for the log.
+        replace_worker: asks for a fresh worker, with the reason for the log; None: no more.
         alert_percent, alert_vms_mb: where the log says warning, critical and emergency.
     """
 
@@ -79,7 +79,7 @@ class MemoryManager:
         self,
         probe: MemoryProbe,
         *,
-        replace_worker: Callable[[str], object],
+        replace_worker: Callable[[str | None], object],
         alert_percent: Sequence[float] = PRESSURE_PERCENT,
         alert_vms_mb: Sequence[float] = ADDRESS_SPACE_MB,
     ) -> None:
@@ -147,6 +147,9 @@ class MemoryManager:
             if after == EXHAUSTED:
                 reading = self._probe.read(is_fresh=True)
                 _, after = self._move(reading)
+        elif after < DEGRADED <= before:
+            # Another worker has given memory back.
+            self._replace_worker(None)
         elif after > NORMAL and own.anonymous_mb - self._trimmed_mb > TRIM_AFTER_GROWTH_MB:
             self.trim()
         if reading.percent >= REFUSED_PERCENT:

@@ -19,6 +19,8 @@ HYSTERESIS_PERCENT = 5.0
 # has in memory: at 144 MB the default index serves in CAUTIOUS; at 112 MB the load itself takes 7 s and leads to
 # DEGRADED; at 96 MB chats get no answer within 15 s, because the kernel reads the libraries again and again.
 LEAST_MODEL_MB = 144.0
+# What each further worker adds with the default index: 57 to 58 MB. With 10,000 passages it is 79.
+FURTHER_WORKER_MB = 60.0
 # With sentence-transformers in place of onnxruntime: the plain way of `python -m benchmarks plain` holds 563 MB after
 # the first answer, and 580 with 30 at once.
 LEAST_TORCH_MB = 640.0
@@ -29,6 +31,16 @@ HYSTERESIS_MB = 100.0
 # The levels of PRESSURE_PERCENT: how many of its thresholds are passed.
 NORMAL, CAUTIOUS, DEGRADED, EXHAUSTED = range(4)
 MODES = (MemoryMode.NORMAL, MemoryMode.CAUTIOUS, MemoryMode.DEGRADED, MemoryMode.DEGRADED)
+
+
+def needed_mb(workers: int) -> float:
+    """Return the least limit with which so many workers load the model."""
+    return LEAST_MODEL_MB + (workers - 1) * FURTHER_WORKER_MB
+
+
+def workers_with_room(wanted: int, limit_mb: float) -> int:
+    """Return how many of the workers that are wanted have room within a limit; one at least."""
+    return next((number for number in range(wanted, 1, -1) if needed_mb(number) <= limit_mb), 1)
 
 
 class Thresholds:

@@ -17,7 +17,7 @@ from functools import lru_cache
 from threading import Lock, Thread, get_native_id
 from typing import Any, Protocol
 
-from src.memory.handover import Birth, Handover
+from src.memory.handover import Birth, Handover, Stage
 from src.memory.memory_probe import MemoryProbe
 from src.memory.thresholds import DEGRADED_PERCENT
 
@@ -29,14 +29,16 @@ WARM_UP_NICENESS = 10
 BASELINE_CHATS = 5
 # After the 1st, the 10th and each of so many chats, the log tells the memory.
 LOGGED_CHATS = 50
+# All workers together may grow by so much.
 GROWTH_SHARE_OF_LIMIT = 1 / 8
 # Between two asks, doubled each time: a successor that fails must not be tried in a loop.
 FIRST_RETRY_S = 10.0
 LONGEST_RETRY_S = 300.0
-# A worker younger than this is not replaced for its memory. Each replacement that did not help doubles it.
+# No worker is replaced for its memory sooner after its start, or after a sibling was: memory is one for all of them, so
+# what one gave back may be enough. Each replacement that did not help doubles it.
 MEMORY_REST_S = 60.0
 MOST_DOUBLINGS = 6
-# Where memory has no room for two, the elder waits at most this long for a moment without chats.
+# Where memory has no room for one more, the elder waits at most this long for a moment without chats.
 QUIET_WAIT_S = 20.0
 
 logger = logging.getLogger(__name__)
@@ -65,6 +67,7 @@ class WorkerRecycling:
         self._services: AppServices | None = None
         self._lock = Lock()
         self._worker: Any = None
+        self._workers = 1
         self._budget = 0
         self._chats = 0
         self._running = 0
@@ -88,8 +91,8 @@ class WorkerRecycling:
         """Take what a successor or an heir warms up; called by the app when it is made."""
         self._services = services
 
-    def request(self, reason: str) -> None:
-        """Note that the memory manager wants this worker replaced; done when its current request ends."""
+    def request(self, reason: str | None) -> None:
+        """Note that the memory manager wants this worker replaced (None: no more) when its current request ends."""
         self._asked_for = reason
 
     def when_ready(self, server: Any) -> None:
@@ -98,6 +101,7 @@ class WorkerRecycling:
         What is imported by now is hidden from the garbage collector, whose passes would copy the pages that the
         workers share.
         """
+        self._workers = server.num_workers
         self.handover.open(server)
         gc.collect()
         gc.freeze()
@@ -157,38 +161,35 @@ class WorkerRecycling:
         if self._max_requests and self._chats >= self._budget:
             return Reason(f"{self._chats} chats answered", is_for_memory=False)
         rest_s = MEMORY_REST_S * 2 ** min(self.handover.memory_streak, MOST_DOUBLINGS)
-        if self._chats == 0 or time.monotonic() - self._started_at < rest_s:
+        if self._chats == 0 or time.monotonic() - max(self._started_at, self.handover.memory_replaced_at) < rest_s:
             return None
         if self._asked_for is not None:
             return Reason(self._asked_for)
         if self._baseline_mb is not None:
             growth_mb = self._probe.own().anonymous_mb - self._baseline_mb
-            if growth_mb > self._probe.limit_mb * GROWTH_SHARE_OF_LIMIT:
+            if growth_mb > self._probe.limit_mb * GROWTH_SHARE_OF_LIMIT / self._workers:
                 return Reason(f"grown by {growth_mb:.0f} MB")
         return None
 
     def _replace(self, reason: Reason) -> None:
-        """Ask for a successor, or leave first; at most once in a while, whichever thread comes first."""
+        """Ask for a successor, or to leave first: once in a while, and when no other worker is being replaced."""
         with self._lock:
             now = time.monotonic()
-            if now < self._next_ask_at:
+            if now < self._next_ask_at or self.handover.stage is not Stage.NONE:
                 return
             self._due_since = self._due_since or now
-            has_room = self._has_room_for_two()
+            has_room = self._has_room_for_one_more()
             if not has_room and self._running and now - self._due_since < QUIET_WAIT_S:
                 return
-            self._next_ask_at = now + self._retry_s if has_room else float("inf")
+            self._next_ask_at = now + self._retry_s
             self._retry_s = min(self._retry_s * 2, LONGEST_RETRY_S)
         what = "hand-over" if has_room else "stop first"
         logger.info("Memory [%s: %s]: %s", what, reason.text, self._probe.describe())
         self.handover.send("ask" if has_room else "leave", is_for_memory=reason.is_for_memory)
         self._worker.is_followed = True
-        if has_room:
-            os.kill(self._worker.ppid, signal.SIGTTIN)
-        else:
-            os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(self._worker.ppid, signal.SIGTTIN)
 
-    def _has_room_for_two(self) -> bool:
+    def _has_room_for_one_more(self) -> bool:
         reading = self._probe.read(is_fresh=True)
         successor_mb = self._baseline_mb or self._probe.own().anonymous_mb
         return reading.charged_mb + successor_mb < reading.limit_mb * DEGRADED_PERCENT / 100
@@ -220,6 +221,8 @@ class WorkerRecycling:
                     self._services.warm_up()
             except BaseException as exc:  # noqa: BLE001 -- handed to the waiting thread
                 errors.append(exc)
+            if self.handover.birth is Birth.HEIR:
+                self.handover.end_of_load()
 
         thread = Thread(target=run, name="warm-up", daemon=True)
         thread.start()

@@ -4,7 +4,6 @@ What is streamed is what the whole answer holds: nothing that was shown is taken
 """
 
 import logging
-import re
 from collections.abc import Iterator, Sequence
 
 from src.errors import GenerationError
@@ -28,8 +27,6 @@ PARTLY_UNSUPPORTED = "A part of this answer was not found in the documents; it i
 WORDS_ONLY = "Memory is short at the moment: passages were found by their words only."
 NO_VECTORS = "The search by meaning is away at the moment: passages were found by their words only."
 
-_FENCE = re.compile(r"^[ \t]*```", re.MULTILINE)
-
 logger = logging.getLogger(__name__)
 
 
@@ -40,6 +37,7 @@ class Draft:
         self._question = question
         self._retrieval = retrieval
         self._text = ""
+        self._end_of_code = ""
         self._answered_by: AnsweredBy = "none"
         self._citations: tuple[Citation, ...] = ()
         self._model: str | None = None
@@ -108,18 +106,19 @@ class Draft:
         """Note what the text that was shown rests on, also where no more of it comes."""
         if self._text:
             self._answered_by = "llm"
+            self._end_of_code = written.end_of_code
             self._citations = resolve_citations(self._text, self._retrieval.hits).citations
             self._notice = PARTLY_UNSUPPORTED if written.has_unsupported else None
 
     def _quote(self, floors: Floors) -> Iterator[Token]:
         """Quote what fits best, or refuse; after an LLM that broke off, below what it wrote."""
-        outcome = judge(self._retrieval, floors)
+        outcome = judge(self._question, self._retrieval, floors)
         quoted = CitedText("", ())
         if outcome is not Outcome.NOT_FOUND:
             quoted = answer_by_quotation(self._question, self._retrieval.hits)
         if self._text:
             below = f" {QUOTED_BELOW}*\n\n{quoted.text}" if quoted.text else "*"
-            yield self._add(f"{_end_of_code(self._text)}\n\n*{LLM_BROKE_OFF}{below}")
+            yield self._add(f"{self._end_of_code}\n\n*{LLM_BROKE_OFF}{below}")
         elif not quoted.text:
             yield from self._refuse()
         else:
@@ -137,11 +136,6 @@ class Draft:
             named = dict.fromkeys(_name(hit) for hit in self._retrieval.hits[:MAX_NAMED])
             text += "\n\nThe nearest passages:\n" + "\n".join(f"- {name}" for name in named)
         yield self._add(text)
-
-
-def _end_of_code(text: str) -> str:
-    """Return what closes a block of code that is open at the end of a text."""
-    return "\n```" if len(_FENCE.findall(text)) % 2 else ""
 
 
 def _name(hit: Hit) -> str:

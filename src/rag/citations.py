@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from src.rag.code_finder import Part, split_code
 from src.records import Chunk, Citation, Hit
 from src.retrieval.analyzer import content_stems
 
@@ -14,6 +15,7 @@ _MARKER = re.compile(
     r"(?P<numbers>#?\d{1,4}(?:\s{0,3}(?:,|;|&|and|-|–|—|to)\s{0,3}#?\d{1,4}){0,9})(?:†[^\]】]{0,30})?\s{0,3}(?:\]|】)",
     re.IGNORECASE,
 )
+_BRACKET = re.compile(r"[\[【]")
 _OPEN_TAG = re.compile(r"</?[A-Za-z]{0,8}\Z")
 _RANGE = re.compile(r"(\d+)\s*(?:-|–|—|to)\s*#?(\d+)", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
@@ -28,16 +30,22 @@ class CitedText:
 
 
 def resolve_citations(text: str, hits: Sequence[Hit]) -> CitedText:
-    """Keep the markers of passages that exist, written `[n]`, and cite for each the sentence that supports it best."""
-    cleaned = normalise_markers(text, len(hits)).strip()
+    """Keep the markers of passages that exist, written `[n]`, and cite for each the sentence that supports it best.
+
+    What stands in code is no marker.
+    """
+    parts = [
+        Part(is_code, part if is_code else normalise_markers(part, len(hits))) for is_code, part in split_code(text)
+    ]
+    readable = (_BRACKET.sub(" ", part.text) if part.is_code else part.text for part in parts)
     claims: dict[int, str] = {}
-    for sentence in _sentences_with_markers(cleaned):
+    for sentence in _sentences_with_markers("".join(readable)):
         for number in _numbers(sentence):
             claims.setdefault(number, sentence)
     citations = (
         cite(number, hits[number - 1].chunk, *_support(hits[number - 1].chunk, claims[number])) for number in claims
     )
-    return CitedText(cleaned, tuple(citations))
+    return CitedText("".join(part.text for part in parts).strip(), tuple(citations))
 
 
 def normalise_markers(text: str, passages: int) -> str:

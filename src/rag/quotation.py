@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from src.rag.citations import CitedText, cite, remove_markers
 from src.records import Chunk, Citation, Hit, is_plain
-from src.retrieval.analyzer import content_stems, question_stems
+from src.retrieval.analyzer import share_words
 
 # Chosen on people_dev with the rest of this file; docs/decisions/0003 has the figures.
 MAX_WORDS = 170
@@ -67,7 +67,7 @@ def read_sentence(chunk: Chunk, sentence: int) -> str:
 
 def _quote(question: str, hit: Hit, marker: int, max_words: int) -> tuple[str, Citation]:
     chunk = hit.chunk
-    fits = list(hit.cosines) or _share_words(question, chunk)
+    fits = list(hit.cosines) or [share_words(question, chunk.text[start:end]) for start, end in chunk.sentences]
     start, end = 0, len(chunk.text)
     lead_in = None
     if len(chunk.text.split()) > max_words and fits:
@@ -87,13 +87,6 @@ def _quote(question: str, hit: Hit, marker: int, max_words: int) -> tuple[str, C
     inside = [(max(first, start), min(last, end)) for first, last in _choose_highlights(chunk, fits)]
     spans = [(chunk.start + first, chunk.start + last) for first, last in inside if first < last]
     return f"{lines}{separator}[{marker}]", cite(marker, chunk, start, end, spans)
-
-
-def _share_words(question: str, chunk: Chunk) -> list[float]:
-    """Return which share of the question's words each sentence holds."""
-    wanted = question_stems(question)
-    held = (wanted.intersection(content_stems(chunk.text[start:end])) for start, end in chunk.sentences)
-    return [len(stems) / max(1, len(wanted)) for stems in held]
 
 
 def _cut(chunk: Chunk, best: int, max_words: int) -> _Span:

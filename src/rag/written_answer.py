@@ -1,8 +1,9 @@
 """An LLM's answer as it may be shown. What is streamed is what the whole answer holds: nothing is taken back.
 
-Text is held back while it may still become a marker, a link or the words for "not answered". Markers of passages that
-do not exist are removed, links and images become plain text, and a sentence that no passage supports is marked. It is
-marked only, because a right answer in another language than the documents shares no words with them.
+Text is held back while it may still become a marker, a link, code or the words for "not answered". Markers of passages
+that do not exist are removed, links and images become plain text, and a sentence that no passage supports is marked. It
+is marked only, because a right answer in another language than the documents shares no words with them. Code stays as
+it is, and a block of it that the LLM left open is closed.
 """
 
 import re
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 
 from src.errors import GenerationError
 from src.rag.citations import normalise_markers, remove_markers
+from src.rag.code_finder import CodeFinder
 from src.rag.prompt import is_refusal, may_become_refusal
 from src.records import Hit
 from src.retrieval.analyzer import content_stems
@@ -30,6 +32,9 @@ _LINK = re.compile(r"(?<=\])(?=[(:])")
 _LOADING_TAG = re.compile(
     r"<(?=/?(?:img|iframe|script|style|link|object|embed|video|audio|source|svg|form|base|meta)\b)", re.IGNORECASE
 )
+# What nobody sees: control characters, and those that turn the order of the letters after them.
+_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_FENCE = re.compile(r"^[ \t]*(`{3,}(?!.*`)|~{3,})", re.MULTILINE)
 # What may become a marker, inside a bracket or not, or a tag that loads something; a run of blanks counts as one sign.
 _UNFINISHED = (re.compile(r"[\[【](?:[^\]】\s]|\s++){0,400}+\Z"), re.compile(r"<[^>]{0,9}\Z"))
 
@@ -46,7 +51,8 @@ class WrittenAnswer:
         known = " ".join([question, *(f"{hit.chunk.title} {hit.chunk.section} {hit.chunk.text}" for hit in hits)])
         self._stems, self._numbers = frozenset(content_stems(known)), _numbers(known)
         self._passages = len(hits)
-        self._received = self._held = self._sentence = ""
+        self._received = self._waiting = self._held = self._sentence = ""
+        self._code = CodeFinder()
         self.text = ""
         self.has_unsupported = False
 
@@ -55,46 +61,73 @@ class WrittenAnswer:
         """Whether the LLM says that the passages do not answer."""
         return is_refusal(self._received)
 
+    @property
+    def end_of_code(self) -> str:
+        """What closes a block of code that is open at the end of what was shown; empty where none is."""
+        runs = _FENCE.findall(self.text)
+        return f"\n{runs[-1]}" if len(runs) % 2 else ""
+
     def add(self, piece: str) -> str:
         """Take a piece; return what can be shown now, often nothing.
 
         Raises:
             GenerationError: the answer is far too long.
         """
+        piece = _UNSEEN.sub("", piece)
         self._received += piece
         if len(self._received) > MAX_ANSWER_CHARS:
             raise GenerationError(f"The LLM's answer is over {MAX_ANSWER_CHARS} characters.")
-        self._held += piece
+        self._waiting += piece
         if may_become_refusal(self._received):
             return ""
-        cut = _safe_end(self._held)
-        ready, self._held = self._held[:cut], self._held[cut:]
-        return self._show(ready)
+        ready = self._waiting.rstrip()
+        if "\ud800" <= ready[-1:] <= "\udbff":  # the other half may follow
+            ready = ready[:-1]
+        self._waiting = self._waiting[len(ready) :]
+        return self._take(ready) + self._show_text(_safe_end(self._held))
 
     def finish(self) -> str:
         """Return the rest that can be shown; there is none where the answer is a refusal."""
-        rest, self._held = self._held.rstrip(), ""
         if self.is_refusal:
             return ""
-        shown = self._show(rest)
-        mark = self._mark(self._sentence)
-        self.text += mark
-        return shown + mark
+        shown = self._take(self._waiting.rstrip(), is_last=True) + self._show_text(len(self._held))
+        end = self.end_of_code
+        end += self._mark(self._sentence + end)
+        self.text += end
+        return shown + end
 
-    def _show(self, ready: str) -> str:
+    def _take(self, ready: str, *, is_last: bool = False) -> str:
+        """Give code back as it is, with the text before it; hold the text after it."""
         # A pair of surrogates may come in two pieces, and a lone one cannot be sent.
-        whole_characters = ready.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        piece = _LOADING_TAG.sub("‹", normalise_markers(whole_characters, self._passages))
-        # With the last sign that was shown: it may be the bracket that makes a link of this.
-        piece = _LINK.sub(" ", self.text[-1:] + piece)[len(self.text[-1:]) :]
-        *complete, last = _BREAK.split(self._sentence + (piece if self.text else piece.lstrip()))
-        whole = ""
-        for sentence, gap in zip(complete[::2], complete[1::2], strict=True):
-            whole += sentence + self._mark(sentence) + gap
-        shown = (whole + last)[len(self._sentence) :]
-        self._sentence = last
-        self.text += shown
+        characters = ready.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        shown = ""
+        for is_code, part in self._code.split(characters, is_last=is_last):
+            if is_code:
+                shown += self._show_text(len(self._held)) + part
+                self._sentence += part
+                self.text += part
+            else:
+                self._held += part
         return shown
+
+    def _show_text(self, end: int) -> str:
+        """Show what is held up to a place."""
+        ready, self._held = self._held[:end], self._held[end:]
+        piece = _LOADING_TAG.sub("‹", normalise_markers(ready, self._passages))
+        # With the last sign that was shown: it may be the bracket that makes a link of this, or the end of a sentence.
+        before = self.text[-1:]
+        piece = _LINK.sub(" ", before + piece)[len(before) :]
+        if not before:
+            piece = piece.lstrip()
+        shown, at = "", len(before)
+        for gap in _BREAK.finditer(before + piece, at):
+            sentence = (before + piece)[at : gap.start()]
+            shown += sentence + self._mark(self._sentence + sentence) + gap[0]
+            self._sentence, at = "", gap.end()
+        rest = (before + piece)[at:]
+        self._sentence += rest
+        self.text += shown + rest
+        return shown + rest
 
     def _mark(self, sentence: str) -> str:
         """Return the mark for a sentence with mostly words, or any number, that is neither in passages nor question."""
@@ -105,18 +138,16 @@ class WrittenAnswer:
         if is_covered and _numbers(re.sub(r"^\s*\d+[.)]", "", remove_markers(sentence))) <= self._numbers:
             return ""
         self.has_unsupported = True
-        return MARK
+        # Only a block of code has lines, and the last of them stands alone.
+        return f"\n{MARK.lstrip()}" if "\n" in sentence else MARK
 
 
 def _safe_end(held: str) -> int:
     """Return up to where a text can be shown: not what may become a marker or a tag, nor blanks at the end."""
-    if "\ud800" <= held[-1:] <= "\udbff":
-        held = held[:-1]
-    for unfinished in _UNFINISHED:
-        held = held.rstrip()
-        if match := unfinished.search(held):
-            held = held[: match.start()]
-    return len(held.rstrip())
+    end = len(held.rstrip())
+    while found := next(filter(None, (unfinished.search(held[:end]) for unfinished in _UNFINISHED)), None):
+        end = len(held[: found.start()].rstrip())
+    return end
 
 
 def _numbers(text: str) -> frozenset[str]:

@@ -81,6 +81,12 @@ def question_stems(question: str) -> frozenset[str]:
     return stems - _asking_stems() or stems
 
 
+def share_words(question: str, text: str) -> float:
+    """Return which share of the question's stems a text holds."""
+    wanted = question_stems(question)
+    return len(wanted.intersection(content_stems(text))) / max(1, len(wanted))
+
+
 # An answer cuts 500 words, most of them again and again; 2,048 take 0.4 MB.
 @lru_cache(maxsize=2048)
 def stem(word: str) -> str:

@@ -58,7 +58,10 @@ class Encoder(Protocol):
     """Turns texts into embeddings."""
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return (texts, dimension) float32, rows of norm 1, in the order given."""
+        """Embed passages: (texts, dimension) float32, rows of norm 1, in the order given."""
+
+    def embed_question(self, question: str) -> NDArray[np.float32]:
+        """Embed one question: (dimension,), norm 1."""
 
     def find_token(self, word: str) -> int | None:
         """Return the model's own number of a word in lower case; the more frequent the smaller. None: it knows none."""
@@ -189,7 +192,7 @@ class Index:
         encoder, vectors = self._get_encoder(), self._get_vectors()
         started = time.perf_counter()
         query = correct_slips(query, self.texts, encoder.find_token)
-        embedding = encoder.embed([query])[0]
+        embedding = encoder.embed_question(query)
         embed_ms = _ms_since(started)
         dense = vectors.search(embedding, candidates, filters)
         if kind == "dense":

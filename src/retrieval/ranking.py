@@ -208,10 +208,7 @@ def _join(best: Hit, run: Sequence[Hit], read_text: Callable[[str, int, int], st
 
 def _find_holders(own: set[bytes], holders: Mapping[bytes, Sequence[str]]) -> list[str]:
     """Return the chunks that hold nearly all of these sentences."""
-    known = own & holders.keys()
-    if not known or len(known) < REPEATED * len(own):
-        return []
-    shared = Counter(holder for row in known for holder in holders[row])
+    shared = Counter(holder for row in own & holders.keys() for holder in holders[row])
     return [holder for holder, count in shared.items() if count >= REPEATED * len(own)]
 
 

@@ -112,26 +112,11 @@ class TextStore:
         """Return the ids of all chunks in the order they were built."""
         return [chunk_id for (chunk_id,) in self.query("SELECT chunk_id FROM chunks ORDER BY id")]
 
-    def get_sentence_embeddings(self, chunk_id: str) -> NDArray[np.int8]:
-        """Return (sentences, dimension) int8: 127 times the unit-norm rows, rounded.
-
-        Raises:
-            KeyError: there is no such chunk.
-        """
-        import numpy as np
-
-        rows = self.query(
-            "SELECT c.sentences, e.int8_rows FROM chunks c JOIN sentence_embeddings e ON e.chunk = c.id "
-            "WHERE c.chunk_id = ?",
-            (chunk_id,),
-        )
-        if not rows:
-            raise KeyError(chunk_id)
-        sentences = len(json.loads(rows[0][0]))
-        return np.frombuffer(rows[0][1], dtype=np.int8).reshape(sentences, -1 if sentences else 0)
-
     def get_sentences_of(self, chunk_ids: Sequence[str], dimension: int) -> dict[str, NDArray[np.int8]]:
-        """Return the sentences' embeddings of several chunks in the order asked; those without any are left out."""
+        """Return the embeddings of chunks' sentences, in the order asked; chunks without any are left out.
+
+        Each is (sentences, dimension) int8: 127 times the unit-norm rows, rounded.
+        """
         import numpy as np
 
         rows = self.query(

@@ -3,7 +3,9 @@
 import json
 import time
 import uuid
+from contextlib import suppress
 from http import HTTPStatus
+from socket import SHUT_WR
 from typing import Any
 
 from gunicorn import util
@@ -48,6 +50,21 @@ class Connection(TConn):  # type: ignore[misc]
         self.began_at = self.began_at or now
         limit_s = WHOLE_S if self.framing.has_head else HEAD_S
         self.deadline = min(self.began_at + limit_s, now + PIECE_S, latest)
+
+    def invite_body(self) -> None:
+        """Say "100 Continue" when the head has come and asks for that."""
+        if self.framing.has_head and self.framing.take_expectation(self.received):
+            with suppress(OSError):
+                self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def stop_writing(self, until: float) -> bool:
+        """Let the client read to the end before the connection is gone, which a reset would not; False: it has gone."""
+        self.is_closing, self.received, self.deadline = True, bytearray(), until
+        try:
+            self.sock.shutdown(SHUT_WR)
+        except OSError:
+            return False
+        return True
 
 
 def error_bytes(status: int, code: str, message: str) -> bytes:

@@ -8,13 +8,14 @@ makes room. `/health` and `/ready` have threads of their own.
 
 import errno
 import resource
+import select
 import selectors
 import sys
 import time
 from collections import deque
 from concurrent.futures import Future
 from contextlib import suppress
-from socket import SHUT_WR, socket
+from socket import socket
 from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
@@ -87,8 +88,8 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve until told to stop; then finish what was begun."""
-        for pool in (self.tpool, self._probes):
-            pool.submit(int)
+        self.tpool.submit(int)
+        self._probes.submit(int)
         self.poller.register(self.method_queue.fileno(), selectors.EVENT_READ, self.method_queue.run_callbacks)
         self._waiting = WaitingRoom(self.poller, self._read)
         self.poller.register(self._relay, selectors.EVENT_READ, self._take_over)
@@ -96,7 +97,7 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         while self.alive and self.is_parent_alive():
             self._tick(1.0)
         self.alive = False
-        self.set_accept_enabled(False)
+        self._end_accepting()
         self.poller.unregister(self._relay)
         self._stops_waiting_at = time.monotonic() + LINGER_S
         self._waiting.end_by(self._stops_waiting_at)
@@ -109,7 +110,15 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         self._probes.shutdown(wait=False)
         self.poller.close()
         self.method_queue.close()
+
+    def _end_accepting(self) -> None:
+        """Listen no more; where no worker follows, take those whom the system has let in: it would reset them."""
+        self.set_accept_enabled(False)
         for listener in self.sockets:
+            for _ in range(0 if self.is_followed else self._most):
+                if not select.select([listener], (), (), 0)[0]:
+                    break
+                self.accept(listener)
             listener.close()
 
     def accept(self, listener: socket) -> None:
@@ -118,38 +127,37 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
             self.set_accept_enabled(False)
             return
         try:
-            accepted, address = listener.accept()
+            accepted, _ = listener.accept()
         except OSError as exc:
             if exc.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                if not self._make_room():
-                    self.set_accept_enabled(False)
+                self.set_accept_enabled(self._make_room())
             elif exc.errno not in (errno.EAGAIN, errno.ECONNABORTED):
                 raise
             return
-        sock = ClientSocket(accepted, self._stalls)
-        self._waiting.add(Connection(self.cfg, sock, address, listener.getsockname()))
+        self._admit(accepted, is_known=False)
 
     def _make_room(self) -> bool:
         """Drop one that waits, or else one whose next request came with the one before."""
-        if self._waiting.make_room():
-            return True
-        if self._pipelined:
+        if not self._waiting.make_room():
+            if not self._pipelined:
+                return False
             self._pipelined.pop().close()
-            return True
-        return False
+        return True
 
     def _take_over(self, relay: Relay) -> None:
         """Go on with a connection of the worker before."""
-        taken = relay.take()
-        if taken is not None:
-            try:
-                names = taken.getpeername(), taken.getsockname()
-            except OSError:  # its client has gone
-                taken.close()
-                return
-            connection = Connection(self.cfg, ClientSocket(taken, self._stalls), *names)
-            connection.is_known = True
-            self._waiting.add(connection)
+        if (taken := relay.take()) is not None:
+            self._admit(taken, is_known=True)
+
+    def _admit(self, accepted: socket, *, is_known: bool) -> None:
+        try:
+            names = accepted.getpeername(), accepted.getsockname()
+        except OSError:  # its client has gone
+            accepted.close()
+            return
+        connection = Connection(self.cfg, ClientSocket(accepted, self._stalls), *names)
+        connection.is_known = is_known
+        self._waiting.add(connection)
 
     def finish_request(self, connection: Connection, future: "Future[bool]") -> None:
         """Take a connection back from its thread; called in the loop."""
@@ -210,9 +218,8 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         except BodyRefused as exc:
             return self._refuse(connection, exc.status, exc.code, str(exc))
         connection.note_piece(self._stops_waiting_at)
-        if connection.framing.has_head and not had_head and connection.framing.take_expectation(connection.received):
-            with suppress(OSError):
-                connection.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if not had_head:
+            connection.invite_body()
         largest = self._waiting.largest_above(MOST_BUFFERED_BYTES)
         if largest is not None:
             self._refuse(largest, 503, "overloaded", "Too many requests are half-sent.")
@@ -239,11 +246,5 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         self._close_gently(connection)
 
     def _close_gently(self, connection: Connection) -> None:
-        """Let the client read to the end before the connection is gone, which a reset would not."""
-        connection.is_closing = True
-        connection.received = bytearray()
-        connection.deadline = time.monotonic() + (LINGER_S if self.alive else SWEEP_S)
-        try:
-            connection.sock.shutdown(SHUT_WR)
-        except OSError:
+        if not connection.stop_writing(until=time.monotonic() + (LINGER_S if self.alive else SWEEP_S)):
             self._waiting.drop(connection)

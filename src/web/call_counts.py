@@ -5,18 +5,14 @@ size holds two numbers for an address; 1.3 MB are enough for 65,536 addresses. W
 ones whose calls are oldest give way.
 """
 
-import fcntl
 import hashlib
 import os
 import struct
-import tempfile
 import time
-import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 from ipaddress import ip_address, ip_network
 from mmap import mmap
-from threading import Lock
+
+from src.web.shared_lock import SharedLock
 
 # Address, period, calls in the period before, calls in this one.
 _ENTRY = struct.Struct("<QIII")
@@ -36,17 +32,14 @@ class CallCounts:
         self._table = mmap(-1, _BUCKETS * _ENTRIES_PER_BUCKET * _ENTRY.size)
         # Nobody can choose addresses that share a bucket.
         self._secret = os.urandom(16)
-        self._lock = Lock()
-        # Among processes: the kernel frees this lock when its holder is killed.
-        self._file = _open_nameless_file()
-        weakref.finalize(self, os.close, self._file)
+        self._lock = SharedLock()
 
     def take(self, address: str) -> bool:
         """Count a call, unless the address has used up its calls; tell whether it was counted."""
         now = time.time()
         period, share_left = int(now // self._period_s), 1 - now % self._period_s / self._period_s
         key = int.from_bytes(hashlib.blake2b(network_of(address), digest_size=8, key=self._secret).digest(), "little")
-        with self._locked():
+        with self._lock:
             place, begun, before, calls = self._find(key)
             if begun != period:
                 before, calls = (calls, 0) if begun == period - 1 else (0, 0)
@@ -65,24 +58,6 @@ class CallCounts:
                 return place, period, before, calls
             oldest = min(oldest, (period, place))
         return oldest[1], 0, 0, 0
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with self._lock:
-            fcntl.lockf(self._file, fcntl.LOCK_EX)
-            try:
-                yield
-            finally:
-                fcntl.lockf(self._file, fcntl.LOCK_UN)
-
-
-def _open_nameless_file() -> int:
-    """Open a file in memory; where the system has none, one on the scratch disk."""
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("call-counts")
-    descriptor, name = tempfile.mkstemp()
-    os.unlink(name)  # noqa: PTH108
-    return descriptor
 
 
 def network_of(address: str) -> bytes:

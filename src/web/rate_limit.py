@@ -1,21 +1,24 @@
 """Limits how often one address may call: counted on this host, or where `RATE_LIMIT_STORAGE_URI` says."""
 
 import logging
+import struct
 import time
 from collections.abc import Callable
 from functools import cache
+from mmap import mmap
 from typing import Any
 from urllib.parse import urlsplit
 
 from src.config import Config
 from src.errors import ConfigError, RequestError
 from src.web.call_counts import CallCounts, network_of
+from src.web.shared_lock import SharedLock
 
 ON_THIS_HOST = "memory://"
-# A store that has failed is asked again after this long.
+# A store that has failed is asked again after this long, by one call.
 REST_S = 30.0
+_TIME = struct.Struct("<d")
 _PERIODS_S = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
-_REDIS_TIMEOUTS = {"socket_timeout": 1, "socket_connect_timeout": 1}
 
 logger = logging.getLogger(__name__)
 
@@ -41,12 +44,16 @@ def limit_calls(config: Config) -> Callable[[str], None]:
 
 
 class _RemoteCounts:
-    """Counts in a store that several hosts share, and here while it cannot be reached."""
+    """Counts in a store that several hosts share, and here while it cannot be reached.
+
+    Until when a failed store rests is one for all workers, so that one of them says it, and one call in a while waits.
+    """
 
     def __init__(self, config: Config, *, fall_back: Callable[[str], bool]) -> None:
         self._config = config
         self._fall_back = fall_back
-        self._rests_until = 0.0
+        self._lock = SharedLock()
+        self._page = mmap(-1, _TIME.size)
         # A connection is not shared with the workers, which are forked later.
         self._get_limiter = cache(self._connect)
         scheme = urlsplit(config.rate_limit_storage_uri).scheme
@@ -59,20 +66,40 @@ class _RemoteCounts:
         """Count a call there, or here."""
         from limits.errors import StorageError
 
-        if time.monotonic() < self._rests_until:
+        is_failing = self._rests_until() > 0
+        if is_failing and not self._may_try():
             return self._fall_back(address)
         try:
             limiter, limit = self._get_limiter()
             is_counted = bool(limiter.hit(limit, network_of(address).hex()))
         except StorageError as exc:
-            if not self._rests_until:
-                logger.warning("Calls are counted on this host: the store of the counts fails (%s)", type(exc).__name__)
-            self._rests_until = time.monotonic() + REST_S
+            self._note_failure(type(exc.storage_error).__name__)
             return self._fall_back(address)
-        if self._rests_until:
-            logger.info("Calls are counted in the store again")
-            self._rests_until = 0.0
+        if is_failing:
+            self._rest(until=0.0)
+            logger.warning("Calls are counted in the store again")
         return is_counted
+
+    def _rests_until(self) -> float:
+        """Return when the store may be asked again, by the monotonic clock; 0: it does not fail."""
+        return float(_TIME.unpack_from(self._page)[0])
+
+    def _rest(self, until: float) -> None:
+        _TIME.pack_into(self._page, 0, until)
+
+    def _may_try(self) -> bool:
+        with self._lock:
+            now = time.monotonic()
+            is_over = now >= self._rests_until()
+            if is_over:
+                self._rest(until=now + REST_S)
+            return is_over
+
+    def _note_failure(self, error: str) -> None:
+        with self._lock:
+            if not self._rests_until():
+                logger.warning("Calls are counted on this host: the store of the counts fails (%s)", error)
+            self._rest(until=time.monotonic() + REST_S)
 
     def _connect(self) -> tuple[Any, Any]:
         from limits import parse
@@ -82,11 +109,25 @@ class _RemoteCounts:
 
         uri = self._config.rate_limit_storage_uri
         scheme = urlsplit(uri).scheme
-        options: dict[str, Any] = _REDIS_TIMEOUTS if scheme.startswith(("redis", "valkey")) else {}
         try:
-            storage = storage_from_string(uri, wrap_exceptions=True, **options)
+            storage = storage_from_string(uri, wrap_exceptions=True, **_options(scheme))
             limiter = SlidingWindowCounterRateLimiter(storage)
         except (ConfigurationError, NotImplementedError, ValueError) as exc:
             message = f"RATE_LIMIT_STORAGE_URI with {scheme or 'no scheme'} cannot be used ({type(exc).__name__})."
-            raise ConfigError(f"{message} Install that store's client, such as redis, or unset this.") from exc
+            cure = "Give a redis:// address and run pip install -r requirements-redis.txt, or unset this."
+            raise ConfigError(f"{message} {cure}") from exc
         return limiter, parse(self._config.rate_limit)
+
+
+def _options(scheme: str) -> dict[str, Any]:
+    """Bound what a call waits for Redis, whose client would try for seconds; one that was closed is opened anew."""
+    if not scheme.startswith("redis"):
+        return {}
+    try:
+        from redis.backoff import NoBackoff
+        from redis.exceptions import ConnectionError as RedisConnectionError
+        from redis.retry import Retry
+    except ImportError:  # `limits` says so
+        return {}
+    retry = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
+    return {"socket_timeout": 1, "socket_connect_timeout": 1, "retry": retry}

@@ -96,24 +96,14 @@ def parse_feedback(request: Request) -> tuple[str, bool]:
 
 def parse_page(arguments: Mapping[str, str], *, default_limit: int) -> tuple[int, int]:
     """Read `limit` and `offset` from a query string."""
-    values: dict[str, int] = {}
-    for name in ("limit", "offset"):
-        text = arguments.get(name)
-        if text is None:
-            continue
-        if not re.fullmatch(r"[0-9]{1,9}", text):
-            raise RequestError(f"{name} must be a whole number.")
-        values[name] = int(text)
+    values = {name: _read_number(arguments[name], name) for name in ("limit", "offset") if name in arguments}
     limit = parse_integer(values, "limit", 1, MAX_LIMIT, default=default_limit)
     return limit, parse_integer(values, "offset", 0, MAX_OFFSET, default=0)
 
 
 def parse_offset(arguments: Mapping[str, str]) -> int:
     """Read `offset`, in characters of a document."""
-    text = arguments.get("offset", "0")
-    if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise RequestError("offset must be a whole number.")
-    return int(text)
+    return _read_number(arguments.get("offset", "0"), "offset")
 
 
 def parse_json_object(request: Request) -> dict[str, Any]:
@@ -191,6 +181,12 @@ def parse_filters(value: Any) -> Filters:
     if not isinstance(paths, list) or len(paths) > MAX_FILTER_DOCUMENTS:
         raise RequestError(f"filters.document must be a path or a list of at most {MAX_FILTER_DOCUMENTS} paths.")
     return Filters(tuple(parse_text({"filters.document": path}, "filters.document", 1000) for path in paths))
+
+
+def _read_number(text: str, name: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise RequestError(f"{name} must be a whole number.")
+    return int(text)
 
 
 def _refuse_unknown(body: Mapping[str, Any], known: set[str]) -> None:

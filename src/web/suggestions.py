@@ -6,6 +6,7 @@ documents: questions as they stand, short ones after their document's title.
 
 import re
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from src.records import Chunk
 from src.retrieval.text_store import TextStore
@@ -16,6 +17,8 @@ FROM_HEADINGS = 4
 _LOOKED_AT = 8
 _MOST_WORDS = 7
 _NUMBERING = re.compile(r"^(?:\d+[.)]?)+\s+|^[A-Z][.)]\s+")
+# An index does not change while it is open, and 25 queries find its questions.
+_FOUND: WeakKeyDictionary[TextStore, list[str]] = WeakKeyDictionary()
 _FILE_NAME = re.compile(r"[_/\\]|\.\w{2,4}$|^\S*\d\S*$")
 
 
@@ -24,7 +27,9 @@ def suggest_questions(store: TextStore, index_dir: Path) -> list[str]:
     try:
         lines = (index_dir.parent / "suggestions.txt").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return _from_headings(store)
+        if store not in _FOUND:
+            _FOUND[store] = _from_headings(store)
+        return _FOUND[store]
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")][:MOST_SUGGESTIONS]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.cgroup_box import Box, BoxUnavailable
+from benchmarks.day import measure_day
 from benchmarks.fresh_clone import fresh_clone, read_build_command
 from benchmarks.load import measure_load
 from benchmarks.running_server import run_server
@@ -51,6 +52,20 @@ def test_timeline_sums_up_what_the_server_imports() -> None:
     sums = [record["sum_cpu_s"] for record in records]
     assert sums == sorted(sums)
     assert sums[-1] == pytest.approx(sum(record["cpu_s"] for record in records))
+
+
+def test_day_counts_the_chats_of_each_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hand-over begins a new line, and the last line has all chats and what failed."""
+    monkeypatch.setenv("MAX_REQUESTS", "4")
+    monkeypatch.setenv("MAX_REQUESTS_JITTER", "0")
+    try:
+        with Box(cpus=None) as box:
+            *lives, day = measure_day(box, questions=24)
+    except BoxUnavailable as exc:
+        pytest.skip(str(exc))
+    assert len(lives) >= 2
+    assert day["chats"] == sum(int(life["chats"] or 0) for life in lives) == 24
+    assert day["failed"] == 0
 
 
 def test_boxed_start_is_from_what_the_host_builds() -> None:

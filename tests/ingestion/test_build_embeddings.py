@@ -92,6 +92,8 @@ def test_index_is_verified_inspected_and_searched(environment: dict[str, str]) -
     assert "Chunks       1;" in inspected
     assert "open.md" in inspected
     assert "The shop opens at nine." in run(environment, "search", "when does the shop open?").stdout
+    original = {"EMBEDDING_BACKEND": "sentence-transformers", "EMBEDDING_MODEL_NAME": "some/model"}
+    assert "EMBEDDING_MODEL_NAME=some/model" in run(environment | original, "search", "when?").stderr
     manifest = Path(environment["INDEX_DIR"]) / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"embeddings_sha256": "', '"embeddings_sha256": "0'))
     result = run(environment, "verify")
@@ -191,6 +193,16 @@ def test_device_without_the_original_model_is_refused(environment: dict[str, str
     result = run(environment, "--device", "cuda")
     assert result.returncode == 1
     assert "Add --backend sentence-transformers" in result.stderr
+
+
+def test_engine_that_is_not_installed_is_one_line_that_names_its_requirements(environment: dict[str, str]) -> None:
+    """Ray comes with a file of its own, which hardly anybody needs."""
+    code = "import sys; sys.modules['ray'] = None; import build_embeddings; sys.exit(build_embeddings.main())"
+    command = [sys.executable, "-c", code, "--engine", "ray"]
+    result = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr.startswith("build_embeddings.py: The package ray is not installed.")
+    assert result.stderr.endswith("pip install -r requirements-ray.txt\n")
 
 
 @pytest.mark.export

@@ -4,15 +4,17 @@ from src.ingestion.build_report import BuildReport
 from src.ingestion.loader import Skipped
 
 
-def report(chunks: int, memory_limit_mb: int = 512, texts_bytes: int = 5_600_000) -> BuildReport:
+def report(chunks: int, memory_limit_mb: int = 512, texts_bytes: int = 5_600_000, base_mb: int = 140) -> BuildReport:
     skipped = (Skipped("scan.pdf", "it has no text"),)
-    return BuildReport(3, chunks, 4 * chunks, skipped, 7, 12.34, {"lexical.sqlite3": texts_bytes}, memory_limit_mb)
+    file_bytes = {"lexical.sqlite3": texts_bytes}
+    return BuildReport(3, chunks, 4 * chunks, skipped, 7, 12.34, file_bytes, memory_limit_mb, base_mb)
 
 
 def test_serving_memory_grows_by_two_kilobytes_per_chunk() -> None:
     """140 MB with a small index, 2 MB for each thousand chunks."""
     assert report(0).serving_mb == 140
     assert report(10_000).serving_mb == 160
+    assert report(10_000, base_mb=420).serving_mb == 440
 
 
 def test_summary_names_the_skipped_and_the_counts() -> None:

@@ -71,7 +71,8 @@ def test_built_index_holds_the_documents_and_finds_them(config: Config) -> None:
     [best, *_] = vectors.search(encoder.embed([embedding_text(chunk)])[0], 3, Filters())
     assert best.chunk_id == chunk.chunk_id == "people/leave.md#1"
     sentences = np.concatenate([encoder.embed(["Call by nine."]), encoder.embed(["Rest."])])
-    assert np.abs(texts.get_sentence_embeddings(chunk.chunk_id) / 127 - sentences).max() <= 0.5 / 127 + 1e-6
+    [rows] = texts.get_sentences_of([chunk.chunk_id], manifest.spec.dimension).values()
+    assert np.abs(rows / 127 - sentences).max() <= 0.5 / 127 + 1e-6
     vectors.close()
     texts.close()
 
@@ -124,10 +125,10 @@ def test_row_is_embedded_with_its_header(config: Config) -> None:
     write(config, {"people/leave.md": table})
     build_index(config)
     texts = TextStore.open(config.index_dir / LEXICAL_FILE)
-    rows = texts.get_sentence_embeddings("people/leave.md#0").astype(np.float32) / 127
+    [rows] = texts.get_sentences_of(["people/leave.md#0"], 384).values()
     texts.close()
     expected = EmbeddingService.load(config.model_dir).embed(["Occasion: Moving home; Paid days: 1"])[0]
-    assert rows[0] @ expected > 0.99
+    assert rows[0] / 127 @ expected > 0.99
 
 
 def test_index_of_an_older_format_gives_no_embeddings(config: Config) -> None:

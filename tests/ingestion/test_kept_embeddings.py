@@ -1,17 +1,20 @@
 """What was embedded once is not embedded again, and is the same to the byte."""
 
 import shutil
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from src.config import Config
 from src.ingestion import index_builder, new_index
+from src.ingestion.engines import LocalEngine
 from src.ingestion.index_builder import build_index, plan_build
-from src.ingestion.kept_embeddings import KeptEmbeddings
+from src.ingestion.kept_embeddings import KeptEmbeddings, Kind, Label
 
 PAGES = {f"{name}.md": f"# {name}\n\nThe {name} costs {n} dollars. Ask first.\n" for n, name in enumerate("abc", 10)}
 
@@ -109,9 +112,27 @@ def test_damaged_file_of_kept_embeddings_is_made_anew(tmp_path: Path) -> None:
     (tmp_path / "kept").write_bytes(b"no database" * 1000)
     with closing(KeptEmbeddings(tmp_path / "kept")) as kept:
         rows = np.array([[0.6, 0.8]], dtype=np.float32)
-        encoder = SimpleNamespace(embed=lambda texts: np.repeat(rows, len(texts), axis=0))
-        assert kept.complete("sentence", ["text"], lambda: encoder) == 1
-        assert kept.complete("sentence", ["new", "text", "new"], lambda: encoder) == 1
-        assert kept.complete("chunk", ["text"], lambda: encoder) == 1
+        embed = LocalEngine(tmp_path, 256, lambda: SimpleNamespace(embed=lambda texts: rows[[0] * len(texts)])).embed  # type: ignore[arg-type, return-value]
+        asked: list[tuple[Kind, list[str]]] = [
+            ("sentence", ["text"]),
+            ("sentence", ["new", "text", "new"]),
+            ("chunk", ["text"]),
+        ]
+        done: list[int] = []
+        assert kept.complete(asked, embed, done.append) == 3
+        assert sum(done) == 5
         assert kept.get("sentence", ["text"], 2).tolist() == [[76, 102]]
         np.testing.assert_allclose(kept.get("chunk", ["text", "text"], 2), [[0.6, 0.8]] * 2, atol=0.0003)
+
+
+def test_text_is_asked_for_once_however_late_its_embedding_comes(tmp_path: Path) -> None:
+    """A cluster takes all batches before it gives the first embedding."""
+
+    def embed_at_the_end(batches: Iterator[tuple[Label, list[str]]]) -> Iterator[tuple[Label, NDArray[np.float32]]]:
+        for label, texts in list(batches):
+            yield label, np.array([[len(text), 0] for text in texts], dtype=np.float32)
+
+    with closing(KeptEmbeddings(tmp_path / "kept")) as kept:
+        batches: list[tuple[Kind, list[str]]] = [("chunk", ["a", "bb"]), ("chunk", ["bb"]), ("chunk", ["ccc", "a"])]
+        assert kept.complete(batches, embed_at_the_end, lambda _: None) == 3
+        assert kept.get("chunk", ["ccc", "a", "bb"], 2).tolist() == [[3, 0], [1, 0], [2, 0]]

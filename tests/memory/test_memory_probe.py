@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from benchmarks.cgroup_box import Box, BoxUnavailable
+from src.memory import memory_probe
 from src.memory.memory_probe import MemoryProbe, MemoryReading
 from src.memory.process_memory import read_own_memory, read_processes
 
@@ -108,12 +110,50 @@ def test_no_smaps_rollup_counts_rss(tmp_path: Path) -> None:
     assert (reading.source, reading.charged_mb) == ("rss", 2560 * os.sysconf("SC_PAGE_SIZE") / MB)
 
 
+def test_processes_are_read_once_a_second_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reading that must be fresh, or one in a process that was forked meanwhile, is read at once."""
+    clock = SimpleNamespace(now_s=100.0)
+    monkeypatch.setattr(memory_probe, "time", SimpleNamespace(monotonic=lambda: clock.now_s))
+    own = tmp_path / "proc/self"
+    own.mkdir(parents=True)
+    (own / "cgroup").write_text("0::/\n")
+    own.rename(tmp_path / "proc" / str(os.getpid()))
+    own.symlink_to(tmp_path / "proc" / str(os.getpid()))
+    probe = MemoryProbe(512, cgroup_root=tmp_path / "cgroup", proc=tmp_path / "proc")
+
+    def read_after(seconds: float, pages: int, *, is_fresh: bool = False) -> float:
+        clock.now_s += seconds
+        (own / "statm").write_text(f"9000 {pages} 100 1 0 1 0\n")
+        return probe.read(is_fresh=is_fresh).charged_mb * MB / os.sysconf("SC_PAGE_SIZE")
+
+    assert [read_after(0, 2000), read_after(0.9, 3000), read_after(0.2, 4000)] == [2000, 2000, 4000]
+    assert read_after(0, 5000, is_fresh=True) == 5000
+    (tmp_path / "proc" / "1").mkdir()
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    own.unlink()
+    own.symlink_to(tmp_path / "proc" / "1")
+    assert read_after(0, 6000) == 6000
+
+
+def test_what_is_available_is_what_the_limit_leaves() -> None:
+    """Not less than nothing."""
+    assert MemoryReading(70.0, 256.0, "cgroup2").available_mb == 186
+    assert MemoryReading(300.0, 256.0, "cgroup2").available_mb == 0
+
+
 def test_own_memory_is_as_psutil_sees_it() -> None:
     """psutil is the second implementation; between the two readings a page or two may come."""
     mine, theirs = read_own_memory(), psutil.Process().memory_full_info()
     assert mine.rss_mb == pytest.approx(theirs.rss / MB, rel=0.02)
     assert mine.vms_mb == pytest.approx(theirs.vms / MB, rel=0.02)
     assert mine.anonymous_mb == pytest.approx((theirs.rss - theirs.shared) / MB, rel=0.02)
+
+
+def test_own_memory_without_proc_is_the_rss(tmp_path: Path) -> None:
+    """On a Mac that is all that there is."""
+    without = read_own_memory(tmp_path)
+    assert without.rss_mb == without.anonymous_mb == pytest.approx(read_own_memory().rss_mb, rel=0.02)
+    assert without.vms_mb == 0.0
 
 
 def test_report_of_a_lone_process_is_as_psutil_sees_it() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from src.memory.thresholds import HYSTERESIS_PERCENT, MODES, PRESSURE_PERCENT, Thresholds
+from src.memory.thresholds import HYSTERESIS_PERCENT, MODES, PRESSURE_PERCENT, Thresholds, workers_with_room
 from src.records import MemoryMode
 
 
@@ -59,3 +59,12 @@ def test_jump_reaches_every_level_on_its_way_and_a_fall_reaches_none() -> None:
 def test_mode_of_each_level() -> None:
     """An exhausted worker is in the strictest mode."""
     assert list(MODES) == [MemoryMode.NORMAL, MemoryMode.CAUTIOUS, MemoryMode.DEGRADED, MemoryMode.DEGRADED]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "limit_mb", "number"),
+    [(1, 1, 1), (2, 203, 1), (2, 204, 2), (4, 512, 4), (8, 512, 7), (64, 512, 7), (2, 2048, 2)],
+)
+def test_as_many_workers_as_hold_the_model_have_room(wanted: int, limit_mb: float, number: int) -> None:
+    """144 MB for the first, as in docs/memory.md, and 60 for each other; one starts in any case."""
+    assert workers_with_room(wanted, limit_mb) == number

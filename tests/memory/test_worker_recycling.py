@@ -22,15 +22,70 @@ def test_hundred_handovers_under_load_fail_no_request(tmp_path: Path) -> None:
     assert len(load.pids) >= 100
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_handovers_keep_the_number_of_workers(tmp_path: Path, count: int) -> None:
-    """With two workers each is replaced in its turn, and in the end there are as many as at the start."""
-    load = Load()
-    with GunicornServer.run(tmp_path, f"--workers={count}", MAX_REQUESTS="10", MAX_REQUESTS_JITTER="5") as server:
-        with load.on(server, clients=4, think_s=0.02):
-            wait_until(lambda: server.handovers >= 3, "3 hand-overs")
-        wait_until(lambda: len(server.workers) == count, "the elders are gone")
-    assert load.failures == []
+def test_two_workers_are_replaced_one_at_a_time_and_lose_nothing(tmp_path: Path) -> None:
+    """Both use up their budgets all the while; there are never more than three, and two in the end."""
+    load, most = Load(), 0
+
+    def has_seen_six() -> bool:
+        nonlocal most
+        most = max(most, len(server.workers))
+        return server.handovers >= 6
+
+    with GunicornServer.run(tmp_path, WEB_CONCURRENCY="2", MAX_REQUESTS="5", MAX_REQUESTS_JITTER="0") as server:
+        with load.on(server, clients=4, think_s=0.01):
+            wait_until(has_seen_six, "6 hand-overs")
+        wait_until(lambda: len(server.workers) == 2, "the elders are gone")
+    assert (load.failures, most) == ([], 3)
+    assert len(load.pids) >= 7
+
+
+def test_worker_killed_while_another_is_being_replaced_is_followed(tmp_path: Path) -> None:
+    """Its follower is no part of the hand-over, which goes on."""
+    with GunicornServer.run(tmp_path, WEB_CONCURRENCY="2", MAX_REQUESTS="2", MAX_REQUESTS_JITTER="0") as server:
+        wait_until(lambda: len(server.workers) == 2, "two workers")
+        first = set(server.workers)
+        with server.connect() as ask:
+            elder = ask("POST", "/chat")["pid"]
+            (tmp_path / "hang_warm_up").touch()
+            ask("POST", "/chat")
+        wait_until(lambda: len(server.workers) == 3, "a successor")
+        (successor,) = set(server.workers) - first
+        (bystander,) = first - {elder}
+        kill(bystander)
+        wait_until(
+            lambda: len(server.workers) == 3 and bystander not in server.workers, "one that follows the dead one"
+        )
+        (tmp_path / "hang_warm_up").unlink()
+        wait_until(lambda: len(server.workers) == 2, "the elder is gone")
+        assert server.handovers == 1
+        assert successor in server.workers
+        assert elder not in server.workers
+
+
+def test_two_workers_without_room_leave_one_at_a_time(tmp_path: Path) -> None:
+    """160 MB: the worker beside it goes on, and nothing is lost."""
+    load, least = Load(), 2
+
+    def has_seen_three() -> bool:
+        nonlocal least
+        least = min(least, len(server.workers))
+        return server.log.count("stop first: ") >= 3
+
+    limit = {"MEMORY_LIMIT_MB": "160", "TOY_WARM_UP_S": "0.3"}
+    few = "--workers=2"
+    with GunicornServer.run(tmp_path, few, MAX_REQUESTS="10", MAX_REQUESTS_JITTER="0", **limit) as server:
+        wait_until(lambda: len(server.workers) == 2, "two workers")
+        with load.on(server, clients=3, think_s=0.02):
+            wait_until(has_seen_three, "3 that left")
+        assert server.handovers == 0
+    assert (load.failures, least) == ([], 1)
+
+
+def test_workers_that_have_no_room_are_not_started(tmp_path: Path) -> None:
+    """144 MB for one and 60 for each other; the log says the figure, and that three were to be started."""
+    with GunicornServer.run(tmp_path, WEB_CONCURRENCY="3", MEMORY_LIMIT_MB="210") as server:
+        wait_until(lambda: len(server.workers) == 2, "two workers")
+        assert "WEB_CONCURRENCY=3 needs 264 MB, and 210 are here: 2 started." in server.log
 
 
 def test_elder_that_asked_is_the_one_that_retires(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ MARKDOWN = """## What you *get* [1]
 |---|--:|
 | **Full-time** | 27 [1] |
 
-- In snake_case `a*b` and
+- In snake_case `a*b[1]` and
   1. a first step
   2. a second one
 
@@ -48,13 +48,43 @@ def test_markdown_of_an_llm_is_drawn_and_loads_nothing(page: Page, tmp_path: Pat
     expect(text.locator("table td strong")).to_have_text("Full-time")
     expect(text.locator("table td .marker")).to_have_count(1)
     expect(text.locator("ul > li > ol > li")).to_have_text(["a first step", "a second one"])
-    expect(text.locator("ul code")).to_have_text("a*b")
+    expect(text.locator("ul code")).to_have_text("a*b[1]")
     expect(text.locator("blockquote em")).to_have_text("early")
     expect(text.locator("pre")).to_have_text("x = [1]")
     expect(text.locator("img, a, b")).to_have_count(0)
     expect(text).to_contain_text("pixel")
     expect(text).to_contain_text("snake_case")
     expect(text).to_contain_text('<b onclick="alert(1)">HTML</b>')
+
+
+DRAW = """async ([name, text]) => {
+  const chat = document.querySelector("script[src*='chat.js']").src;
+  const { drawMarkdown } = await import(chat.replace("chat.js", "markdown.js"));
+  const { markSentence } = await import(chat.replace("chat.js", "highlight.js"));
+  const drawn = document.createElement("div");
+  const began = performance.now();
+  if (name === "draw") drawn.append(...drawMarkdown(text, String));
+  else drawn.append(text), markSentence(drawn, name);
+  const took = performance.now() - began;
+  const depth = (element) => 1 + Math.max(0, ...[...element.children].map(depth));
+  return [took, depth(drawn), drawn.querySelector(".fit")?.textContent];
+}"""
+
+
+def test_worst_markdown_is_drawn_soon_and_not_deep(page: Page, server: Server) -> None:
+    """12,000 characters of quotations in quotations, lists in lists, emphasis in emphasis, or quotes that never end."""
+    open_chat(page, server)
+    for part in (">", "- ", "1. ", "**__", "`", " `", "``x", "[", "~~a"):
+        text = part * (12_000 // len(part)) + "x"
+        took_ms, depth, *_ = page.evaluate(DRAW, ["draw", text])
+        assert took_ms < 5000, part
+        assert depth <= 60, part
+
+
+def test_greek_sentence_is_marked_whatever_its_sigmas(page: Page, server: Server) -> None:
+    """In capitals a word's last letter is the same as within it."""
+    open_chat(page, server)
+    assert page.evaluate(DRAW, ["ΛΟΓΟΣ ΣΟΦΟΣ", "Ο λόγος. λογος σοφος εδώ"])[2] == "λογος σοφος"
 
 
 def test_sentences_that_fit_are_marked_in_the_quotation_and_in_the_source(page: Page, server: Server) -> None:

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable
+from itertools import chain, repeat
 from pathlib import Path
 from threading import Event
 
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.conftest import Server, serve
-from tests.llm_server import HANG_UP, SSE, LLMServer, Reply, event, streamed
+from tests.llm_server import DEADLOCK_S, SSE, LLMServer, Reply, event, streamed
 from tests.page.conftest import ask, last_exchange, llm_settings, open_chat, words, words_of_marks
 
 QUESTION = "How many days of annual leave do employees get?"
@@ -129,8 +130,9 @@ def test_long_conversation_stays_within_the_bounds_of_the_api(page: Page, server
 
 
 def test_stop_ends_the_answer_here_and_at_the_llm(page: Page, tmp_path: Path, llm: LLMServer) -> None:
-    """What was written stays, and the LLM stops writing."""
-    llm.script = [Reply(headers=SSE, body=[event("You get"), *[event(" more")] * 3, HANG_UP])]
+    """What was written stays, and the LLM, which would write for ever, is left."""
+    goes_on = Event()
+    llm.script = [Reply(headers=SSE, body=chain([event("You get"), goes_on], repeat(event(" more"))))]
     with serve(tmp_path / "log", **llm_settings(llm)) as server:
         open_chat(page, server)
         ask(page, QUESTION)
@@ -140,6 +142,8 @@ def test_stop_ends_the_answer_here_and_at_the_llm(page: Page, tmp_path: Path, ll
         expect(last_exchange(page).locator(".text")).to_contain_text("You get")
         expect(page.get_by_role("button", name="Ask again")).to_be_visible()
         expect(page.get_by_role("button", name="Ask", exact=True)).to_be_visible()
+        goes_on.set()
+        assert llm.hung_up.wait(DEADLOCK_S)
 
 
 def test_ask_again_replaces_the_last_answer(page: Page, server: Server) -> None:

@@ -127,6 +127,8 @@ def test_lead_in_is_for_items_only() -> None:
     assert quoted.startswith("S4 word")
     listed = mark_up("\n".join(f"* {item}" for item in ITEMS), *ITEMS)
     assert quote(listed, *([0.1] * 10), 0.9, 0.1)[0].startswith("* S4 word")
+    followed = mark_up(listed.text + "\nNext:", *ITEMS, "Next:")
+    assert quote(followed, *([0.1] * 10), 0.9, 0.1, 0.1)[0].startswith("* S4 word")
 
 
 def test_lead_in_inside_the_quotation_is_not_said_twice() -> None:
@@ -293,6 +295,9 @@ def test_sentence_is_read_alone() -> None:
     assert read_sentence(chunk, 0) == "It is long."
     assert read_sentence(make_table(2), 2) == "Occasion: S1 " + "word " * 16 + "word; Days: 1"
     assert read_sentence(mark_up("| 1 | 2 |", "| 1 | 2 |"), 0) == "1, 2"
+    after_text = mark_up("Leave.\n\nBy grade:\n| Grade | Days |\n|---|---|\n| 3 | 27 |", "| 3 | 27 |")
+    assert read_sentence(after_text, 0) == "Grade: 3; Days: 27"
+    assert read_sentence(mark_up("|---|---|\n| 3 | 27 |", "| 3 | 27 |"), 0) == "3, 27"
     whole = " ".join(["word"] * MAX_SENTENCE_WORDS)
     assert read_sentence(make_chunk(whole), 0) == whole
     assert read_sentence(make_chunk(whole + " end"), 0) == whole[: -len("word")] + "…"

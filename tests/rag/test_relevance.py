@@ -39,13 +39,31 @@ def found(*scores: float, nearest: float | None = 1.0) -> Retrieval:
 )
 def test_floors_part_three_outcomes(score: float, outcome: Outcome) -> None:
     """Under the first floor nothing is near, from the second on the passage answers."""
-    assert judge(found(score), FLOORS) is outcome
+    assert judge("leave?", found(score), FLOORS) is outcome
 
 
 def test_best_passage_decides() -> None:
     """The others may score what they like."""
-    assert judge(found(0.8, 0.1), FLOORS) is Outcome.ANSWERED
-    assert judge(found(0.1, 0.8), FLOORS) is Outcome.NOT_FOUND
+    assert judge("leave?", found(0.8, 0.1), FLOORS) is Outcome.ANSWERED
+    assert judge("leave?", found(0.1, 0.8), FLOORS) is Outcome.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("question", "outcome"),
+    [
+        ("Darf mein Hund mit?", Outcome.NOT_FOUND),
+        ("Wann beginnt ein Urlaub im Sommer?", Outcome.UNCERTAIN),
+        ("Wann verfallen Urlaubstage?", Outcome.ANSWERED),
+    ],
+)
+def test_passage_in_a_language_unknown_to_the_model_is_judged_by_its_words(question: str, outcome: Outcome) -> None:
+    """Its cosines are high whatever is asked: the share of the question's words that stand in it tells more."""
+    text = "Urlaubstage verfallen am 31. März. Der Antrag auf Urlaub wird im Portal gestellt."
+    hit = Hit(make_chunk(text, document="de.md"), 9.0)
+    for nearest in (1.0, None):
+        retrieval = Retrieval((hit,), "hybrid", 1, 0.0, 0.0, nearest)
+        assert judge(question, retrieval, Floors(0.5, 0.75, frozenset({"de.md"}))) is outcome
+    assert judge(question, retrieval, Floors(0.5, 0.75, frozenset({"fr.md"}))) is Outcome.ANSWERED
 
 
 @pytest.mark.parametrize(
@@ -58,13 +76,13 @@ def test_best_passage_decides() -> None:
 )
 def test_search_by_words_alone_has_its_own_floors(score: float, outcome: Outcome) -> None:
     """BM25 is on another scale than cosines, so a model's floors say nothing about it."""
-    assert judge(found(score, nearest=None), Floors(100.0, 200.0)) is outcome
+    assert judge("leave?", found(score, nearest=None), Floors(100.0, 200.0)) is outcome
 
 
 def test_nothing_found_is_nothing_answered() -> None:
     """An empty result is a refusal under any floor."""
-    assert judge(found(), Floors(-1.0, -0.5)) is Outcome.NOT_FOUND
-    assert judge(found(nearest=None), Floors(-1.0, -0.5)) is Outcome.NOT_FOUND
+    assert judge("leave?", found(), Floors(-1.0, -0.5)) is Outcome.NOT_FOUND
+    assert judge("leave?", found(nearest=None), Floors(-1.0, -0.5)) is Outcome.NOT_FOUND
 
 
 def test_longer_and_nearer_question_needs_its_context_less() -> None:

@@ -5,11 +5,14 @@ import time
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 from src.errors import GenerationError
 from src.rag.citations import normalise_markers, remove_markers, resolve_citations
+from src.rag.code_finder import split_code
 from src.rag.written_answer import MARK, MAX_ANSWER_CHARS, WrittenAnswer
 from tests.fakes import hits_of, make_chunk
 
@@ -26,7 +29,8 @@ WORDS = [
     "Staff ", "27 days", "[1]", "[9]", " [2]", "[1, 7]", "[1-3]", "[", "]", "(", ")", "【3†source】", "【", "】",
     "[[9]7]", "](http://x.y)", "![a", "[form]", ": ", ". ", "!\n", "\n\n", "  ", "<", "<img src=x>", "</", "script",
     ">", "NOT", "NOT ANSWERED", "**", "Elephants usually celebrate Hogmanay loudly", "7", ",", "😀", "passage 2", "^",
-    "A",
+    "A", "`", "``", "`[2]`", "\n```\n", "\n  ```py\n", "\n   ", "~~~", "```", "- ", "> ", "\\", "items[0]", "$$",
+    "<!--", "-->",
 ]  # fmt: skip
 TEXTS = st.lists(st.sampled_from(WORDS), max_size=14).map("".join)
 
@@ -44,7 +48,16 @@ def text_of(*pieces: str) -> str:
     return show(list(pieces)).text
 
 
-@settings(deadline=None)
+def read_markdown(text: str) -> "list[Token]":
+    """Parse a text as a reader does that takes HTML too; what stands in a line comes after the line."""
+    tokens = MarkdownIt("commonmark", {"html": True}).enable("table").parse(text)
+    return [part for token in tokens for part in (token, *(token.children or ()))]
+
+
+def code_in(text: str) -> "list[str]":
+    return [token.content for token in read_markdown(text) if token.type in ("code_inline", "fence")]
+
+
 @given(TEXTS, st.lists(st.integers(0, 120), max_size=12))
 @example("[a]【9】(http://x.y)", [3])
 @example("[" + "alt " * 30 + "](http://x.y)", [122])
@@ -56,27 +69,118 @@ def test_answer_is_the_same_however_it_is_cut(text: str, cuts: "list[int]") -> N
     assert text_of(*pieces) == text_of(text) == text_of(*text)
 
 
-@settings(deadline=None)
 @given(TEXTS)
 @example("[[9]7]")
 @example("[[[9]9]7]")
 @example("[1[9]7]")
 @example("[passage  [9]7]")
 def test_every_marker_that_is_shown_has_a_citation(text: str) -> None:
-    """Of three passages 1 to 3 are cited; nothing that is shown looks like a marker of another."""
+    """Of three passages 1 to 3 are cited; nothing that is shown outside code looks like a marker of another."""
     shown = text_of(*text)
     cited = resolve_citations(shown, HITS)
-    assert {int(number) for number in re.findall(r"\[(\d+)\]", shown)} == {item.marker for item in cited.citations}
+    outside = "".join(part.text for part in split_code(shown) if not part.is_code)
+    assert {int(number) for number in re.findall(r"\[(\d+)\]", outside)} == {item.marker for item in cited.citations}
     assert cited.text == shown.strip()
     assert all(item.marker <= 3 for item in cited.citations)
 
 
-@settings(deadline=None)
 @given(TEXTS)
 def test_nothing_that_is_shown_loads_or_leads_away(text: str) -> None:
-    """Markdown's links and images, and tags that load something, are text."""
-    shown = text_of(*text)
-    assert not re.search(r"\][(:]|<(img|script)\b", shown, re.IGNORECASE)
+    """Markdown's links and images, and tags that load something, are text to every reader, or code."""
+    tokens = read_markdown(text_of(*text))
+    assert not {token.type for token in tokens} & {"image", "link_open"}
+    html = "".join(token.content for token in tokens if token.type.startswith("html"))
+    assert not re.search(r"<(img|script)\b", html, re.IGNORECASE)
+
+
+IMAGE = "![a](http://x.y)"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        f"`a\nb` {IMAGE} `",
+        f"\\` {IMAGE} `",
+        f"`` {IMAGE} `",
+        f'<a title="`"> {IMAGE} `',
+        f"- a\n  ```\n{IMAGE}\n  ```",
+        f"- a\n  ```\n  b\n```\nc\n```\n{IMAGE}\n```",
+        f"- a\n  ```\n    ```\n\n{IMAGE}\n",
+        f"a\n    ```\n{IMAGE}\n    ```",
+        f"> ```\n{IMAGE}",
+        f"- ```\n{IMAGE}",
+        f"<!--\n```\n-->\n{IMAGE}\n```",
+        f"``` `\n{IMAGE}\n```",
+        f"```\n``` ```\n```\n{IMAGE}",
+        f"```\n```\u00a0\n```\n{IMAGE}",
+        f"```\n~~~\n```\n{IMAGE}",
+        f"```\r```\r{IMAGE}",
+        f"[b]: `c\n{IMAGE} `",
+        f"`{'a' * 300}` {IMAGE} `",
+        f"| a ` | b ` c ` {IMAGE} ` |\n|-|-|-|",
+        f"a ` b\n```\n\n```\n{IMAGE}\n```",
+        f"- ~~~\n  a\n  ~~~\n  {IMAGE}",
+        f"- ```\n  a\n\n  ```\n  {IMAGE}",
+        f"~~~ a|b\n-|-\nc|{IMAGE}\n~~~\n{IMAGE}",
+    ],
+)
+def test_image_beside_what_only_looks_like_code_is_text(written: str) -> None:
+    """A reader that sees no code there would fetch it."""
+    for shown in (text_of(written), text_of(*written)):
+        assert "image" not in {token.type for token in read_markdown(shown)}, shown
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        ("Staff take `items[0]` and `a[n]` [1].", ["items[0]", "a[n]"]),
+        ("Take ``a ` [ 1 ] [9]`` [1].", ["a ` [ 1 ] [9]"]),
+        ("Run:\n```py\nx = a[0]  # [1]\n\n  b[9](c)\n```\nThen [1].", ["x = a[0]  # [1]\n\n  b[9](c)\n"]),
+        ("1. Run:\n   ~~~\n   <img src=a[0]>\n   ~~~\n2. [1]", ["<img src=a[0]>\n"]),
+        ("````\n```\na[0]. Staff celebrate elephants loudly.\n```\n````\nSee [1]", None),
+        ("```\nElephants celebrate Hogmanay. A[0] is 5001.", ["Elephants celebrate Hogmanay. A[0] is 5001.\n"]),
+        ("It is `![a](http://x.y)`.", ["![a](http://x.y)"]),
+    ],
+)
+def test_code_stays_as_it_is(written: str, code: "list[str] | None") -> None:
+    """An index is no marker, and nothing is marked or changed inside code, however the pieces come."""
+    shown = text_of(written)
+    assert shown == text_of(*written)
+    assert code_in(shown) == (code or code_in(written))
+    assert {item.marker for item in resolve_citations(shown, HITS).citations} == (
+        {1} if "[1]" in written[-9:] else set()
+    )
+
+
+def test_code_is_shown_line_by_line() -> None:
+    """A line passes as soon as it cannot be the end of the block, code in a line when it is closed."""
+    written = WrittenAnswer(QUESTION, HITS)
+    steps = [
+        ("Ten", "Ten"), (" `", ""), ("a[0]", ""), ("`", ""), (" is", " `a[0]` is"), (":\n", ":"), ("``", ""),
+        ("`py", ""),
+        ("\nx", "\n```py\nx"), ("[0]", "[0]"), ("\n  `", ""), ("`y", "\n  ``y"), ("\n```", ""), ("\nB", "\n```\nB"),
+    ]  # fmt: skip
+    assert [written.add(piece) for piece, _ in steps] == [shown for _, shown in steps]
+
+
+def test_block_of_code_that_is_left_open_is_closed() -> None:
+    """What comes after the answer, such as footnotes, is no code."""
+    for fence in ("```", "~~~~"):
+        written = f"Staff:\n{fence}py\nleave = paid\n"
+        assert text_of(written) == text_of(*written) == f"{written}{fence}"
+
+
+def test_unsupported_block_of_code_is_marked_below_it() -> None:
+    """In it, the mark would be code; on its last line it would leave it open."""
+    block = "```\nElephants usually\ncelebrate Hogmanay loudly\n```"
+    assert text_of(f"{block}\nStaff.") == f"{block}\n{MARK.strip()}\nStaff."
+    assert text_of(block) == text_of(block[:-4]) == f"{block}\n{MARK.strip()}"
+
+
+def test_what_nobody_sees_is_left_out() -> None:
+    """Control characters, and signs that turn the letters after them round."""
+    assert text_of("Te\x00n\u202e da\x1b[9]ys\r\n\u2066now", "NOT") == "Ten days\nnowNOT"
+    assert show(["NO\x00T ANSW\u202eERED"]).is_refusal
 
 
 @pytest.mark.parametrize(
@@ -167,6 +271,7 @@ def test_endless_answer_is_an_error() -> None:
         "The staff budget for each calendar year is EUR 5000 [1].",
         "Staff get 27 days of paid calendar leave in 2026 [1].",
         "Staff leave elephants loudly [1].",
+        "Staff get 27 days of paid leave in 2026 of EUR 5000 on day 1 [1].",
     ],
 )
 def test_supported_sentence_is_left_alone(sentence: str) -> None:
@@ -221,6 +326,13 @@ MARKER_LIKE = [
     "NOT ",
     "A. ",
     "[[9]",
+    "`",
+    "` ",
+    "`a` ",
+    "\n```\n",
+    "a",
+    "~",
+    "\n   ",
 ]
 
 

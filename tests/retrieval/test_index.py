@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -198,9 +199,16 @@ def test_passage_is_joined_from_what_stands_beside_it(three: Index, kind: Retrie
     assert [hit.chunk.text for hit in whole.hits[1:]] == TEXT.split("\n\n")[2:]
 
 
-def test_sentences_of_a_passage_have_their_cosines(three: Index) -> None:
+def test_passage_is_joined_from_what_stands_before_it(three: Index) -> None:
+    """Only the last chunk has the word, and none stands after it."""
+    (passage,) = three.find_passages("lost", limit=3, filters=Filters(), kind="lexical").hits
+    assert passage.chunk.text == "\n\n".join(TEXT.split("\n\n")[1:])
+
+
+@pytest.mark.parametrize("kind", ["hybrid", "dense"])
+def test_sentences_of_a_passage_have_their_cosines(three: Index, kind: RetrievalKind) -> None:
     """Those of a chunk that was taken in too; a search by words embeds nothing."""
-    (best, *_) = three.find_passages("ask in time", limit=3, filters=Filters(), kind="hybrid").hits
+    (best, *_) = three.find_passages("ask in time", limit=3, filters=Filters(), kind=kind).hits
     assert best.chunk.text == TEXT
     sentences = [TEXT[start:end] for start, end in best.chunk.sentences]
     expected = [float(embed(sentence) @ embed("ask in time")) for sentence in sentences]
@@ -245,6 +253,26 @@ def test_slip_is_put_right_before_anything_is_searched(index: Index) -> None:
     plain = index.search("unused days of holiday", limit=4)
     slipped = index.search("unused days of hoilday", limit=4)
     assert (slipped.hits, slipped.nearest) == (plain.hits, plain.nearest)
+
+
+def test_times_of_embedding_and_of_the_search_are_told_apart(
+    three: Index, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In milliseconds: 3 s for the embedding, 2 s for the vectors."""
+    clock = SimpleNamespace(now_s=0.0)
+    monkeypatch.setattr("src.retrieval.index.time", SimpleNamespace(perf_counter=lambda: clock.now_s))
+
+    class Slow(WordEncoder):
+        def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            clock.now_s += 3
+            return super().embed(texts)
+
+        def search(self, *_: object) -> list[ScoredId]:
+            clock.now_s += 2
+            return [ScoredId("leave.md#0", 0.5)]
+
+    found = Index(manifest, three.texts, Slow, Slow, lambda: None).search("holiday", limit=1)
+    assert (found.embed_ms, found.retrieve_ms) == pytest.approx((3000, 2000))
 
 
 def test_titles_are_listed_with_their_number(index: Index) -> None:

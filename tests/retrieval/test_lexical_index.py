@@ -58,7 +58,7 @@ def test_filter_narrows_before_the_limit(index: LexicalIndex) -> None:
     assert documents_of(index, "reimbursed", Filters(("nobody's.md",))) == []
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(query=st.text(max_size=200) | st.text(alphabet='"*()^:{}+-_ANDORT NEAR/,0aé\0', max_size=60))
 def test_no_text_breaks_a_search(index: LexicalIndex, query: str) -> None:
     """Whatever a person types is a question, never a syntax error."""

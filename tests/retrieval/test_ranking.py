@@ -106,6 +106,24 @@ def test_chunk_like_good_ones_is_lifted_and_none_is_lowered() -> None:
     assert [scored.chunk_id for scored in lifted] == ["good", "like good", "other"]
 
 
+def test_likeness_weighs_whatever_the_number_of_sentences() -> None:
+    """Cosines of 1 and .6 give (.9 + .6 · .5) / 1.6 = .75, and .7 of the way from .1 to it is .555."""
+    ranking = scored(a=0.9, b=0.5, c=0.1)
+    lifted = lift_by_similar(ranking, {"a": towards(0), "b": np.repeat(rows(0.6), 3, axis=0), "c": towards(0)})
+    assert scores_of(lifted) == pytest.approx({"a": 0.9, "b": 0.5, "c": 0.555}, abs=0.005)
+    assert scores_of(lift_by_similar(scored(a=0.9, b=0.3), {"a": towards(0), "b": towards(0)})) == pytest.approx(
+        {"a": 0.9, "b": 0.3 + LIFT * 0.6}
+    )
+
+
+def test_twelve_most_similar_chunks_lift() -> None:
+    """Eleven at .9 and one at .8: (11 · .9 · .5 + .8 · 1.3) / 10.7 = .56, and .7 of that. The 13th does not count."""
+    others = {str(n): rows(0.9) for n in range(11)} | {"twelfth": rows(0.8), "far": rows(0.5)}
+    scores = dict.fromkeys(others, 0.5) | {"twelfth": 1.3, "far": 5.0, "low": 0.0}
+    lifted = lift_by_similar(scored(**scores), {"low": towards(0), **others})
+    assert scores_of(lifted)["low"] == pytest.approx(0.392, abs=0.002)
+
+
 def test_best_chunk_stays_best() -> None:
     """A mean of lower scores lifts nobody above the first."""
     generator = np.random.default_rng(1)
@@ -146,6 +164,12 @@ def test_copy_of_a_better_chunk_is_left_out() -> None:
     assert keep({**chunks, "other": different(5, seed=3)}) == ["best", "newer", "other"]
 
 
+def test_chunk_of_two_better_ones_stays() -> None:
+    """No single one says what it says."""
+    ten = different(10)
+    assert keep({"first": ten[:5], "second": ten[5:], "both": ten}) == ["first", "second", "both"]
+
+
 def test_longer_chunk_stays_beside_the_part_that_is_ranked_above_it() -> None:
     """It holds more than the better one."""
     ten = different(10)
@@ -158,6 +182,8 @@ def test_short_chunk_is_a_copy_only_under_the_same_headings() -> None:
     chunks = {"a": sentence, "copy of a": sentence, "b": sentence}
     headings = {"a": ("Leave", "Germany"), "copy of a": ("Leave", "Germany"), "b": ("Leave", "France")}
     assert keep(chunks, headings) == ["a", "b"]
+    three = different(3)
+    assert keep({"a": three, "b": three}) == ["a"]  # these tell what they are about
 
 
 def test_chunks_without_sentences_are_no_copies() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from src.errors import IndexCorrupt, ServiceUnavailable
 from src.records import Document
-from src.retrieval.text_store import BLOCK_CHARS, DocumentEntry, TextStore
+from src.retrieval.text_store import BLOCK_CHARS, DocumentEntry, TextStore, check_sqlite_file
 from tests.fakes import DIMENSION, cut_chunk, sentence_embeddings
 from tests.retrieval.corpus import CHUNKS, DOCUMENTS, write_texts
 
@@ -44,14 +44,6 @@ def test_documents_are_listed_by_page(texts: TextStore) -> None:
     entries, total = texts.list_documents(limit=2, offset=1)
     expected = [DocumentEntry(d.path, d.title, 1, len(d.text)) for d in DOCUMENTS[1:3]]
     assert (list(entries), total) == (expected, 4)
-
-
-def test_sentence_embeddings_come_back_by_sentence(texts: TextStore) -> None:
-    """One row for each sentence."""
-    read = texts.get_sentence_embeddings(CHUNKS[1].chunk_id)
-    np.testing.assert_array_equal(read, sentence_embeddings(CHUNKS[1]))
-    with pytest.raises(KeyError):
-        texts.get_sentence_embeddings("nobody.md#7")
 
 
 def test_sentence_embeddings_of_many_come_in_the_order_asked(tmp_path: Path) -> None:
@@ -131,3 +123,16 @@ def test_links_to_documents_of_the_index_are_kept(tmp_path: Path) -> None:
     store = TextStore.open(tmp_path / "s")
     assert store.get_links("a.md", 0, 5) == [*links[:2], (2, 3, "sub/index.md"), (3, 4, "b.md")]
     store.close()
+
+
+def test_damaged_page_is_told_with_the_name_of_the_file(tmp_path: Path) -> None:
+    """A file that is whole passes; one that is no database at all is told as well."""
+    path = tmp_path / "texts.sqlite3"
+    write_texts(path, DOCUMENTS, CHUNKS)
+    check_sqlite_file(path)
+    path.write_bytes(path.read_bytes()[:-4096])
+    with pytest.raises(IndexCorrupt, match=r"texts\.sqlite3 is damaged"):
+        check_sqlite_file(path)
+    path.write_bytes(b"no database" * 1000)
+    with pytest.raises(IndexCorrupt, match=r"texts\.sqlite3 is damaged"):
+        check_sqlite_file(path)

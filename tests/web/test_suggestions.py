@@ -1,6 +1,9 @@
 """The questions that the page starts with: the file's, or those of the headings."""
 
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from src.config import Config
 from src.records import Chunk
@@ -35,6 +38,15 @@ def test_lines_of_the_file_come_first(tmp_path: Path) -> None:
     """Blank lines and comments are no questions; the file stands beside the index."""
     (tmp_path / "suggestions.txt").write_text("# by hand\nWhen is payday?\n\n  Who signs?  \n")
     assert suggest(tmp_path, a=("A", ["What is it?"])) == ["When is payday?", "Who signs?"]
+
+
+def test_headings_are_looked_at_once_for_an_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every page that is opened asks for the suggestions; an index stays as it is while it is open."""
+    store: Any = Documents(leave=("Parental leave", ["How long?"]))
+    assert suggest_questions(store, tmp_path / "index") == ["How long?"]
+    monkeypatch.setattr(store, "get_chunks", None)
+    assert suggest_questions(store, tmp_path / "index") == ["How long?"]
+    assert suggest(tmp_path, other=("Other", ["How much?"])) == ["How much?"]
 
 
 def test_headings_that_are_questions_come_before_topics(tmp_path: Path) -> None:

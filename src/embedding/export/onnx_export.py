@@ -19,8 +19,9 @@ from src.artifacts import MODEL_DATA_FILE, MODEL_FILE, TOKENIZER_FILE, ModelCard
 from src.embedding.embedding_service import EmbeddingService
 from src.embedding.export.fidelity import load_texts, measure_fidelity, require_fidelity
 from src.embedding.export.model_origin import ModelOrigin
+from src.embedding.export.prediction import ModelSize
 from src.embedding.export.quantisation import QUANTISATION, fuse, quantise, write_graph
-from src.embedding.sentence_transformers_encoder import load_sentence_transformer
+from src.embedding.sentence_transformers_encoder import encode, find_prompts, load_sentence_transformer
 from src.errors import BuildError
 
 if TYPE_CHECKING:
@@ -34,15 +35,23 @@ OPSET = 17
 logger = logging.getLogger(__name__)
 
 
-def export_model(name_or_path: str, model_dir: Path) -> ModelCard:
+def load_original(name_or_path: str) -> "SentenceTransformer":
+    """Load a model that can be exported.
+
+    Raises:
+        BuildError: there is no such model, or it is not BERT-like.
+    """
+    model = load_sentence_transformer(name_or_path, "cpu", model_kwargs={"attn_implementation": "eager"})
+    require_bert_like(model, name_or_path)
+    return model.eval()
+
+
+def export_model(model: "SentenceTransformer", name_or_path: str, model_dir: Path) -> ModelCard:
     """Export a model, prove that it embeds like the original, and put it in the place of the old one.
 
     Raises:
-        BuildError: there is no such model, it is not BERT-like, or the export embeds differently.
+        BuildError: the model cannot be converted, or the export embeds differently.
     """
-    model = load_sentence_transformer(name_or_path, "cpu", model_kwargs={"attn_implementation": "eager"})
-    model.eval()
-    require_bert_like(model, name_or_path)
     origin = ModelOrigin.find(name_or_path)
     model_dir.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".model-", dir=model_dir.parent) as scratch:
@@ -70,7 +79,6 @@ def require_bert_like(model: "SentenceTransformer", name: str) -> None:
     """
     modules = [type(module).__name__ for module in model]
     tokenizer = model.tokenizer
-    prompts = {key: text for key, text in (model.prompts or {}).items() if text}
     obstacle = ""
     if set(modules) - MODULES or modules[:2] != ["Transformer", "Pooling"]:
         obstacle = (
@@ -80,8 +88,8 @@ def require_bert_like(model: "SentenceTransformer", name: str) -> None:
         obstacle = "it has no fast tokenizer (tokenizer.json)"
     elif set(tokenizer.model_input_names) - INPUTS:
         obstacle = f"it wants the inputs {', '.join(tokenizer.model_input_names)}"
-    elif prompts:
-        obstacle = f"it wants prompts before the texts ({prompts})"
+    elif not model[1].include_prompt:
+        obstacle = "it leaves the prompt out of its pooling (include_prompt)"
     elif not model.max_seq_length:
         obstacle = "it does not say how many tokens it takes (max_seq_length)"
     if obstacle:
@@ -167,6 +175,8 @@ def _write_model(graph: Path, model: "SentenceTransformer", origin: ModelOrigin,
         files={name: sha256_of(model_dir / name) for name in files},
         fidelity={},
         languages=list(origin.languages),
+        prompts=find_prompts(model),
+        serving_mb=ModelSize.of(model).serving_mb,
     )
     card.save(model_dir)
     return card
@@ -175,9 +185,14 @@ def _write_model(graph: Path, model: "SentenceTransformer", origin: ModelOrigin,
 def _prove(model: "SentenceTransformer", fp32: Path, int8: Path) -> dict[str, float]:
     """Embed the fixed texts three ways and refuse an export that differs."""
     questions, passages = load_texts()
-    texts = [*questions, *passages]
-    reference = np.asarray(model.encode(texts, normalize_embeddings=True, show_progress_bar=False), dtype=np.float32)
-    exported_fp32, exported_int8 = (EmbeddingService.load(path).embed(texts) for path in (fp32, int8))
+    prompts = find_prompts(model)
+    reference = np.concatenate(
+        [encode(model, questions, prompts.get("query", "")), encode(model, passages, prompts.get("passage", ""))]
+    )
+    exported_fp32, exported_int8 = (
+        np.stack([*map(service.embed_question, questions), *service.embed(passages)])
+        for service in map(EmbeddingService.load, (fp32, int8))
+    )
     fidelity = measure_fidelity(reference, exported_fp32, exported_int8, len(questions))
     require_fidelity(fidelity)
     return fidelity

@@ -41,6 +41,8 @@ def ready() -> ResponseReturnValue:
     served, on_disk, error = services.served_manifest(), None, None
     try:
         on_disk = services.read_manifest()
+        if on_disk == served:  # whose fingerprint is known
+            on_disk = served
     except ArtifactError as exc:
         error = str(exc)
     missing = next((state.words for state in services.states() if not state.is_loaded), None)

@@ -3,7 +3,8 @@
 import { el } from "./dom.js";
 
 const LETTER = /[\p{L}\p{N}]/u;
-const letters = (text) => [...text.toLowerCase()].filter((sign) => LETTER.test(sign)).join("");
+// Greek has a small sigma of its own for the end of a word.
+const letters = (text) => [...text.toLowerCase().replaceAll("ς", "σ")].filter((sign) => LETTER.test(sign)).join("");
 
 // The sentences of a citation that fit the question best, as text.
 export function highlightsOf({ excerpt, start, highlights }) {

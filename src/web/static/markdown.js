@@ -11,31 +11,36 @@ const ITEM = /^(\s*)([-*+•]|\d{1,4}[.)])(\s+)(?=\S)/;
 const TABLE_RULE = /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/;
 // Each block runs in the direction of its own script.
 const AUTO = { dir: "auto" };
+// Each span is bounded, so that signs that end nowhere cost little.
 const INLINE = new RegExp(
   [
     /\\(?<escaped>[!-/:-@[-`{-~])/,
-    /(?<ticks>`+)(?<code>.+?)(?<!`)\k<ticks>(?!`)/,
+    /(?<!`)(?<ticks>`+)(?!`)(?<code>.{1,999}?)(?<!`)\k<ticks>(?!`)/,
     /\[(?<marker>\d{1,3})\]/,
-    /!?\[(?<label>[^\]]*)\]\((?<target>[^\s()]+)(?:\s+"[^"]*")?\)/,
-    /\*\*(?=\S)(?<bold>.+?)\*\*(?!\*)|(?<!\w)__(?=\S)(?<bold_>.+?)__(?!\w)/,
-    /\*(?=[^\s*])(?<italic>.+?)(?<=\S)\*(?!\*)|(?<!\w)_(?=[^\s_])(?<italic_>.+?)(?<=\S)_(?!\w)/,
-    /~~(?=\S)(?<struck>.+?)~~/,
+    /!?\[(?<label>[^\]]{0,999})\]\((?<target>[^\s()]+)(?:\s+"[^"]*")?\)/,
+    /\*\*(?=\S)(?<bold>.{1,999}?)\*\*(?!\*)|(?<!\w)__(?=\S)(?<bold_>.{1,999}?)__(?!\w)/,
+    /\*(?=[^\s*])(?<italic>.{1,999}?)(?<=\S)\*(?!\*)|(?<!\w)_(?=[^\s_])(?<italic_>.{1,999}?)(?<=\S)_(?!\w)/,
+    /~~(?=\S)(?<struck>.{1,999}?)~~/,
   ]
     .map((part) => part.source)
     .join("|"),
   "gs",
 );
 
+// So deep quotations, lists and signs of emphasis are drawn; what is deeper stays as it was written.
+const MOST_DEEP = 16;
+
 // drawMarker(n) gives what stands for [n]: an element, or the text itself.
 export function drawMarkdown(text, drawMarker) {
   const write = (words) => inline(words, drawMarker);
-  return blocks(text.split("\n"), write);
+  return blocks(text.split("\n"), write, 0);
 }
 
-function blocks(lines, write) {
+function blocks(lines, write, depth) {
+  if (depth > MOST_DEEP) return [el("p", AUTO, lines.join("\n"))];
   const found = [];
   for (let at = 0; at < lines.length; ) {
-    const [end, element] = block(lines, at, write);
+    const [end, element] = block(lines, at, write, depth);
     if (element) found.push(element);
     at = end;
   }
@@ -43,7 +48,7 @@ function blocks(lines, write) {
 }
 
 // Returns the line after the block that begins at `at`, and its element; null for a blank line.
-function block(lines, at, write) {
+function block(lines, at, write, depth) {
   const line = lines[at];
   const fence = FENCE.exec(line)?.[1];
   const heading = HEADING.exec(line);
@@ -56,13 +61,14 @@ function block(lines, at, write) {
   if (RULE.test(line)) return [at + 1, el("hr")];
   if (QUOTE.test(line)) {
     const end = endOf(lines, at, (other) => QUOTE.test(other));
-    return [end, el("blockquote", {}, ...blocks(lines.slice(at, end).map((other) => other.replace(QUOTE, "")), write))];
+    const inner = lines.slice(at, end).map((other) => other.replace(QUOTE, ""));
+    return [end, el("blockquote", {}, ...blocks(inner, write, depth + 1))];
   }
   if (isTable(lines, at)) {
     const end = endOf(lines, at, (other) => other.includes("|"));
     return [end, table(lines.slice(at, end), write)];
   }
-  if (ITEM.test(line)) return list(lines, at, write);
+  if (ITEM.test(line)) return list(lines, at, write, depth);
   const end = endOf(lines, at + 1, (other, place) => other.trim() && !beginsBlock(lines, place));
   return [end, el("p", AUTO, ...write(lines.slice(at, end).map((other) => other.trim()).join("\n")))];
 }
@@ -90,7 +96,7 @@ function table([head, , ...rows], write) {
 }
 
 // An item's lines are those indented further than its mark; what they hold is blocks again.
-function list(lines, at, write) {
+function list(lines, at, write, depth) {
   const [, indent, mark] = ITEM.exec(lines[at]);
   const isOrdered = /\d/.test(mark);
   const drawn = isOrdered ? el("ol", { start: parseInt(mark) }) : el("ul");
@@ -102,7 +108,7 @@ function list(lines, at, write) {
     const end = endOf(lines, at + 1, isInside);
     const margin = new RegExp(`^\\s{0,${item[0].length}}`);
     const inner = lines.slice(at + 1, end).map((line) => line.replace(margin, ""));
-    const [head, ...rest] = blocks([lines[at].slice(item[0].length), ...inner], write);
+    const [head, ...rest] = blocks([lines[at].slice(item[0].length), ...inner], write, depth + 1);
     drawn.append(el("li", AUTO, ...(head.localName === "p" ? head.childNodes : [head]), ...rest));
     // Blank lines between two items of one list do not end it.
     at = ITEM.test(nextText(lines, end)) ? endOf(lines, end, (line) => !line.trim()) : end;
@@ -113,18 +119,19 @@ function list(lines, at, write) {
 const depthOf = (line) => /^\s*/.exec(line)[0].length;
 const nextText = (lines, at) => lines.slice(at).find((line) => line.trim()) ?? "";
 
-function inline(text, drawMarker) {
+function inline(text, drawMarker, depth = 0) {
+  if (depth > MOST_DEEP) return [text];
   const nodes = [];
   let at = 0;
   for (const match of text.matchAll(INLINE)) {
     const { escaped, code, marker, label, target, bold, bold_, italic, italic_, struck } = match.groups;
-    const wrap = (name, words) => el(name, {}, ...inline(words, drawMarker));
+    const wrap = (name, words) => el(name, {}, ...inline(words, drawMarker, depth + 1));
     nodes.push(text.slice(at, match.index));
     at = match.index + match[0].length;
     if (escaped) nodes.push(escaped);
     else if (code) nodes.push(el("code", {}, code.trim() || code));
     else if (marker) nodes.push(drawMarker(+marker));
-    else if (target) nodes.push(...inline(label, drawMarker), label === target ? "" : ` (${target})`);
+    else if (target) nodes.push(...inline(label, drawMarker, depth + 1), label === target ? "" : ` (${target})`);
     else if (bold ?? bold_) nodes.push(wrap("strong", bold ?? bold_));
     else if (italic ?? italic_) nodes.push(wrap("em", italic ?? italic_));
     else nodes.push(wrap("s", struck));

@@ -1,0 +1,80 @@
+"""A day of 1,000 questions in minutes: chats, the host's probes and page visits, through all hand-overs.
+
+Nothing is left out but the pauses. A line for each worker tells what the server was charged over that worker's life.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import requests
+
+from benchmarks.cgroup_box import Box
+from benchmarks.questions import handbook_questions
+from benchmarks.running_server import Server, run_server
+from benchmarks.tables import Record
+
+QUESTIONS_PER_DAY = 1000
+# Render probes every 5 seconds.
+PROBES_PER_QUESTION = round(24 * 3600 / 5 / QUESTIONS_PER_DAY)
+QUESTIONS_PER_VISIT = 5
+MB_PER_BLOCK = 8
+
+
+@dataclass(slots=True)
+class _Life:
+    """What was read while this worker was the newest, in MB charged; one reading for each chat."""
+
+    pid: int
+    charged_mb: list[float] = field(default_factory=list)
+
+
+def measure_day(box: Box, questions: int = QUESTIONS_PER_DAY) -> Sequence[Record]:
+    """Let a day pass in a box, or the share of one that has this number of questions; the last line sums it up."""
+    lives: list[_Life] = []
+    failures = 0
+    with run_server(box=box) as server, requests.Session() as session:
+        for number in range(questions):
+            if number % QUESTIONS_PER_VISIT == 0:
+                failures += sum(not _get(session, server, path) for path in ("/", *_files(server), "/suggestions"))
+            failures += sum(not _get(session, server, "/health") for _ in range(PROBES_PER_QUESTION))
+            failures += not _ask(session, server, number)
+            newest = max(server.workers())
+            if not lives or newest > lives[-1].pid:
+                lives.append(_Life(newest))
+            lives[-1].charged_mb.append(box.working_set_mb)
+    rows = [_row(f"worker {number}", life.charged_mb, None) for number, life in enumerate(lives, 1)]
+    return [*rows, _row("the day", [mb for life in lives for mb in life.charged_mb], failures)]
+
+
+def _row(name: str, charged_mb: Sequence[float], failures: int | None) -> Record:
+    return {
+        "life": name,
+        "chats": len(charged_mb),
+        "first_mb": charged_mb[0],
+        "highest_mb": max(charged_mb),
+        "last_mb": charged_mb[-1],
+        "failed": failures,
+        "last_mb_drawn": "█" * round(charged_mb[-1] / MB_PER_BLOCK),
+    }
+
+
+def _files(server: Server) -> Sequence[str]:
+    """List the files that the page names, as a browser would load them."""
+    return re.findall(r'(?:src|href)="(/static/[^"]+)"', server.get("/").text)
+
+
+def _get(session: requests.Session, server: Server, path: str) -> bool:
+    try:
+        return session.get(server.url + path, timeout=60).ok
+    except requests.RequestException:
+        return False
+
+
+def _ask(session: requests.Session, server: Server, number: int) -> bool:
+    questions = handbook_questions()
+    message = f"{questions[number % len(questions)]} Case {number // len(questions)}."
+    try:
+        return session.post(server.url + "/chat", json={"message": message}, timeout=60).ok
+    except requests.RequestException:
+        return False

@@ -1,0 +1,46 @@
+"""Where a build's heavy work is done: on this machine's cores here, on a cluster in `ray_engine.py`.
+
+Both give the same index, to the byte in its texts and embeddings.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from src.artifacts import TOKENIZER_FILE
+from src.ingestion.loader import Skipped
+from src.ingestion.parser_process import SplitDocument, parse_files
+from src.retrieval.index import Encoder
+
+T = TypeVar("T")
+
+
+class Engine(Protocol):
+    """Parses and embeds; results come in the order of what is given."""
+
+    def parse(self, folder: Path, paths: Sequence[str]) -> Iterator[SplitDocument | Skipped]:
+        """Parse and split files, given by their paths relative to the folder."""
+
+    def embed(self, batches: Iterable[tuple[T, list[str]]]) -> Iterator[tuple[T, NDArray[np.float32]]]:
+        """Embed batches of texts; each comes back with what stood beside it, as (texts, dimension) of norm 1."""
+
+
+class LocalEngine:
+    """This machine's cores, or its GPU."""
+
+    def __init__(self, model_dir: Path, max_tokens: int, get_encoder: Callable[[], Encoder]) -> None:
+        self._tokenizer_file = model_dir / TOKENIZER_FILE
+        self._max_tokens = max_tokens
+        self._get_encoder = get_encoder
+
+    def parse(self, folder: Path, paths: Sequence[str]) -> Iterator[SplitDocument | Skipped]:
+        """Parse in a process for each core."""
+        return parse_files(folder, paths, self._tokenizer_file, self._max_tokens)
+
+    def embed(self, batches: Iterable[tuple[T, list[str]]]) -> Iterator[tuple[T, NDArray[np.float32]]]:
+        """Embed one batch after the other; the encoder is loaded when the first one comes."""
+        for label, texts in batches:
+            yield label, self._get_encoder().embed(texts)

@@ -1,0 +1,42 @@
+"""JSON files of the artifacts: read with words for what is wrong, written so that git compares them line by line."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from src.errors import ArtifactError
+
+
+@contextmanager
+def may_be_read(error: type[ArtifactError]) -> Iterator[None]:
+    """Tell a file that this user may not read from one that is damaged."""
+    try:
+        yield
+    except PermissionError as exc:
+        raise error(f"{exc.filename} may not be read by the server's user. Let that user read it.") from exc
+
+
+def read_json(path: Path, error: type[ArtifactError], cure: str) -> dict[str, Any]:
+    """Read a file that holds one object."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except PermissionError:
+        raise
+    except (OSError, ValueError) as exc:
+        raise error(f"{path} cannot be read ({exc}). {cure}") from exc
+    if not isinstance(value, dict):
+        raise error(f"{path} holds no object. {cure}")
+    return value
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write the same bytes for the same value."""
+    path.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def digest(value: Any) -> str:
+    """Hash a value in 16 hex digits."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
