@@ -36,9 +36,10 @@ def push_vectors(config: Config) -> str:
     manifest = Manifest.load(config.index_dir)
     check_checksums(config.index_dir)
     chunks, name = manifest.results.chunks, name_collection(manifest.fingerprint)
-    with closing(_connect(config)) as server:
+    with closing(_connect(config)) as server:  # a wrong address is told at once
         if _is_complete(server, manifest):
             return f"{name} is complete on the server, with {chunks:,} chunks. Nothing is sent."
+    with closing(_connect(config, RETRIES)) as server:
         server.discard(name)
         collection = server.create(name + FILLING)
         sent = _send(config, server, collection, chunks)
@@ -71,10 +72,10 @@ def prune_vectors(config: Config) -> str:
     return f"{own} stays. Removed: {', '.join(others) or 'nothing'}."
 
 
-def _connect(config: Config) -> ChromaServer:
+def _connect(config: Config, retries: int = 0) -> ChromaServer:
     if not config.chroma_url:
         raise ConfigError("CHROMA_URL is not set. Set it to the server that is to hold the vectors.")
-    return ChromaServer(config, TIMEOUT_S, RETRIES)
+    return ChromaServer(config, TIMEOUT_S, retries)
 
 
 def _is_complete(server: ChromaServer, manifest: Manifest) -> bool:
