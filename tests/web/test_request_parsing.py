@@ -150,6 +150,7 @@ def test_query_string_is_read_up_to_its_bounds() -> None:
     """Pages of 50, up to the 10,000th hit; a place in a document is any number."""
     parsed = parse_search_arguments({"q": "x" * 500, "limit": "50", "offset": "10000"})
     assert (len(parsed.query), parsed.limit, parsed.offset) == (500, 50, 10_000)
+    assert parse_search_arguments({"q": "a", "offset": "3"}).offset == 3
     assert [parse_offset({}), parse_offset({"offset": "123456789"})] == [0, 123_456_789]
     for arguments in ({"q": "a", "offset": "10001"}, {"q": "a", "limit": "0"}, {"q": "x" * 501}, {}):
         with pytest.raises(RequestError):
