@@ -167,7 +167,7 @@ def test_report_of_a_lone_process_is_as_psutil_sees_it() -> None:
 
 
 def test_charge_without_a_cgroup_is_every_process_of_the_server() -> None:
-    """Master and workers have one command line; the tree is read from any of them, once a second at most."""
+    """Master and workers have one command line; the tree is read from any of them."""
     program = """
 import os
 from src.memory.memory_probe import MemoryProbe
@@ -181,12 +181,11 @@ if os.fork() == 0:
     kept = bytearray(b"x") * (30 * 2**20)
     pids = list_pids()
     probe = MemoryProbe(512)
-    cached = [probe.read().charged_mb]
+    before = probe.read().charged_mb
     kept += bytearray(b"x") * (30 * 2**20)
-    cached.append(probe.read().charged_mb)
-    fresh = probe.read(is_fresh=True).charged_mb
+    after = probe.read(is_fresh=True).charged_mb
     ok = pids[0] == master and len(set(pids)) == 3 and os.getpid() in pids
-    print(ok, cached[0] == cached[1], 25 < fresh - cached[0] < 100, flush=True)
+    print(ok, 25 < after - before < 100, flush=True)
     os.write(write_end, b"x")
     os._exit(0)
 os.wait(); os.wait()
@@ -194,7 +193,7 @@ os.wait(); os.wait()
     if MemoryProbe(512).read().source != "pss":
         pytest.skip("this machine has a cgroup that binds")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "True True True\n"
+    assert done.stdout == "True True\n"
 
 
 def test_real_box_is_found_and_read() -> None:

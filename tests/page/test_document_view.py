@@ -1,6 +1,7 @@
 """How a document's page is made of its text."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from bs4 import BeautifulSoup
 from hypothesis import given
@@ -53,6 +54,16 @@ def test_blocks_are_shown_as_such() -> None:
     ]  # fmt: skip
     assert page.p.get_text() == "They hum a_b & <dance>. Ask us."
     assert {block["dir"] for block in page.find_all(["h2", "p", "li", "td"])} == {"auto"}
+
+
+def test_what_begins_where_something_ends_stands_beside_it() -> None:
+    """A mark after a link, and the number of a passage after a mark; passages are numbered from 1."""
+    text = "onetwo"
+    page = soup(render(document(text, links=((0, 3, "a.md"),)), [], (3, 6)))
+    assert (page.a.get_text(), page.mark.get_text(), page.a.mark) == ("one", "two", None)
+    later = replace(chunk(text, 3, 6), chunk_id="bees.md#1")
+    page = soup(render(document(text), [later], (0, 3)))
+    assert (page.mark.get_text(), page.find(class_="cut")["id"]) == ("one", "p2")
 
 
 def test_mark_over_several_blocks_marks_the_words_of_each() -> None:
@@ -122,3 +133,4 @@ def test_excerpt_is_one_paragraph_without_headings() -> None:
     """A list shows what a passage says, not its Markdown."""
     assert excerpt("## Hives\n\nOur apiary\nhas 14 hives.") == "Our apiary has 14 hives."
     assert excerpt("one two three", 9) == "one two …"
+    assert excerpt("one two", 7) == "one two"

@@ -408,6 +408,12 @@ def test_break_off_inside_code_closes_it(passages: Passages) -> None:
     assert answer.text.startswith(f"So:\n```\nx = 1\ny\n```\n\n*{LLM_BROKE_OFF} ")
 
 
+def test_break_off_after_code_sets_no_other_fence(passages: Passages) -> None:
+    """The block was closed by the LLM."""
+    answer = ask(passages, LLM(["So:\n```\nx = 1\n```\nDone", " now", BREAKS_OFF]))
+    assert answer.text.startswith(f"So:\n```\nx = 1\n```\nDone now\n\n*{LLM_BROKE_OFF} ")
+
+
 def test_marker_of_text_and_quotation_has_one_citation(passages: Passages) -> None:
     """That of the quotation, which holds more."""
     answer = ask(passages, LLM(["Ask in Roster [1]. ", "And", " x", BREAKS_OFF]))

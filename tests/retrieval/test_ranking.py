@@ -117,10 +117,11 @@ def test_likeness_weighs_whatever_the_number_of_sentences() -> None:
 
 
 def test_twelve_most_similar_chunks_lift() -> None:
-    """Eleven at .9 and one at .8: (11 · .9 · .5 + .8 · 1.3) / 10.7 = .56, and .7 of that. The 13th does not count."""
-    others = {str(n): rows(0.9) for n in range(11)} | {"twelfth": rows(0.8), "far": rows(0.5)}
-    scores = dict.fromkeys(others, 0.5) | {"twelfth": 1.3, "far": 5.0, "low": 0.0}
-    lifted = lift_by_similar(scored(**scores), {"low": towards(0), **others})
+    """Eleven at .9 and one at .8: (11 · .9 · .5 + .8 · 1.3) / 10.7 = .56, and .7 of that. No other counts."""
+    far = {f"far {n}": rows(n / 100) for n in range(40)}
+    similar = {str(n): rows(0.9) for n in range(11)} | {"twelfth": rows(0.8)}
+    scores = dict.fromkeys(far, 5.0) | dict.fromkeys(similar, 0.5) | {"twelfth": 1.3, "low": 0.0}
+    lifted = lift_by_similar(scored(**scores), {"low": towards(0), **far, **similar})
     assert scores_of(lifted)["low"] == pytest.approx(0.392, abs=0.002)
 
 

@@ -1,5 +1,6 @@
 """Which terms a question is searched by."""
 
+import math
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from src.retrieval.lexical_index import (
     Term,
     choose_terms,
     find_known_words,
+    read_terms,
 )
 from src.retrieval.text_store import TextStore
 from tests.fakes import cut_chunk
@@ -35,7 +37,7 @@ def test_paragraph_asks_for_a_bounded_number_of_terms_and_chunks() -> None:
     """What a question costs does not grow with its length."""
     assert len(set(choose_terms(PARAGRAPH, CHUNKS, 100).weighed)) <= MAX_TERMS
     assert 100 <= count_scored(PARAGRAPH) <= MIN_SCORED
-    assert count_scored(PARAGRAPH, 50_000) <= 5_000
+    assert count_scored(PARAGRAPH, 50_000) == 4_550  # a tenth at most: the 13 rarest, of 50, 100, … 650 chunks
 
 
 def test_short_question_is_asked_whole() -> None:
@@ -63,6 +65,35 @@ def test_lone_rare_word_does_not_starve_the_ranking() -> None:
     """One odd word in a question about a common thing must not leave a single chunk."""
     asked = [Term("quokka", 1, 1), Term("company", 1, 3_000), Term("policy", 1, 2_500)]
     assert count_scored(asked, enough=100) >= 100
+
+
+def test_budget_and_what_is_enough_may_be_used_up() -> None:
+    """1,000 chunks in two words are neither too many nor too few."""
+    asked = [Term("six", 1, 600), Term("four", 1, 400), Term("thirty", 1, 3_000)]
+    assert choose_terms(asked, CHUNKS, 1_000).required == ("four", "six")
+    assert choose_terms(asked, CHUNKS, 1_001).required is None
+
+
+def test_rarity_is_that_of_fts5() -> None:
+    """log((N - n + .5) / (n + .5)), and next to nothing for a word that half of the chunks hold."""
+    assert lexical_index._idf(Term("a", 1, 2), 10) == pytest.approx(math.log(8.5 / 2.5))
+    assert [lexical_index._idf(Term("a", 1, held), 10) for held in (5, 9)] == pytest.approx([1e-6, 1e-6])
+
+
+@pytest.mark.parametrize(
+    ("query", "terms"),
+    [
+        ("the port", {("port", 1, 1)}),
+        ("Reimbursed? Reimbursed, travel!", {("reimbursed", 2, 2), ("travel", 1, 1)}),
+        ("max_requests", {("max", 1, 1), ("requests", 1, 1), ("max requests", 1, 1)}),
+        ("on-call", {("call", 1, 1), ("on call", 1, 1)}),
+        ("is the", {("is", 1, 1), ("the", 1, 2)}),
+        ("is xylophone", set()),
+    ],
+)
+def test_question_is_cut_into_terms(texts: TextStore, query: str, terms: set[tuple[str, int, int]]) -> None:
+    """Stop words count where there is nothing else; joined tokens are asked for one by one and side by side."""
+    assert {(term.text, term.times, term.chunks) for term in read_terms(texts, query)} == terms
 
 
 @pytest.fixture
@@ -117,12 +148,13 @@ def test_filtered_question_finds_the_document_by_its_common_words(large: TextSto
         ("maxrequests", ["max requests"]),
         ("sett", ["setting", "settings"]),
         ("holidai", []),
+        ("porta", []),
         ("set", []),
         ("2526", []),
     ],
 )
 def test_unknown_word_brings_known_ones(texts: TextStore, word: str, known: list[str]) -> None:
-    """Two written as one, or words that begin so; short ones and numbers would bring anything."""
+    """Two of two letters and more written as one, or words that begin so; short ones and numbers bring anything."""
     assert find_known_words(texts, word) == known
 
 

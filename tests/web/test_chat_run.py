@@ -1,6 +1,7 @@
 """How a chat runs for every route: admitted, counted, ended with its caller."""
 
 import json
+import socket
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import Any
@@ -88,6 +89,20 @@ def test_stream_that_is_left_ends_the_work_and_gives_its_place_back(make: Make, 
     assert pipeline.is_closed
     assert services.chat_counts == {}
     assert client.post(route, json=body_of(route)).status_code == 200
+
+
+@pytest.mark.parametrize(("is_gone", "status"), [(True, 499), (False, 200)])
+def test_whole_answer_ends_when_its_client_has_hung_up(make: Make, is_gone: bool, status: int) -> None:
+    """Nobody would read it; the LLM is not kept writing."""
+    pipeline = ScriptedPipeline(Sources(RETRIEVAL), Done(ANSWER))
+    client, services = make(pipeline)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        if is_gone:
+            theirs.close()
+        response = client.post("/chat", json=body_of("/chat"), environ_overrides={"gunicorn.socket": ours})
+    assert (response.status_code, pipeline.is_closed) == (status, True)
+    assert services.chat_counts == ({} if is_gone else {"llm": 1})
 
 
 @pytest.mark.parametrize("route", ROUTES)

@@ -8,7 +8,13 @@ from flask import Flask, request
 
 from src.errors import RequestError
 from src.records import Filters, Turn
-from src.web.request_parsing import parse_chat_request, parse_search_arguments, parse_search_body
+from src.web.request_parsing import (
+    parse_chat_request,
+    parse_feedback,
+    parse_offset,
+    parse_search_arguments,
+    parse_search_body,
+)
 
 app = Flask(__name__)
 
@@ -82,6 +88,8 @@ def test_accept_header_asks_for_a_stream() -> None:
         ({"message": "a", "filters": {"title": "b"}}, "filters must be"),
         ({"message": "a", "filters": {"document": 3}}, "filters.document"),
         ({"message": "a", "filters": {"document": [3]}}, "filters.document"),
+        ({"message": "a", "filters": {"document": ["b"] * 101}}, "at most 100 paths"),
+        ({"message": "a", "history": [{"role": "user", "content": "b" * 8001}]}, "has 8001 characters"),
         ([], "must be a JSON object"),
         (b"", "not valid JSON"),
         (b"{", "not valid JSON"),
@@ -96,6 +104,14 @@ def test_bad_body_is_a_400_that_names_the_field(body: Any, names: str) -> None:
     with pytest.raises(RequestError, match=names) as caught:
         chat(body)
     assert caught.value.status == 400
+
+
+def test_bounds_themselves_are_allowed() -> None:
+    """The longest message, history and list of documents; and 5.0 is a whole number in JSON."""
+    turns = [{"role": "user", "content": "b" * 8000}] * 50
+    parsed = chat({"message": "x" * 2000, "history": turns, "top_k": 1, "filters": {"document": ["c"] * 100}})
+    assert (len(parsed.message), len(parsed.history), parsed.top_k, len(parsed.filters.documents)) == (2000, 50, 1, 100)
+    assert chat({"message": "a", "top_k": 5.0}).top_k == 5
 
 
 def test_other_content_type_is_415() -> None:
@@ -128,3 +144,36 @@ def test_odd_number_in_a_query_string_is_a_400(text: str) -> None:
     """A query string holds plain digits."""
     with pytest.raises(RequestError, match="limit"):
         parse_search_arguments({"q": "leave", "limit": text})
+
+
+def test_query_string_is_read_up_to_its_bounds() -> None:
+    """Pages of 50, up to the 10,000th hit; a place in a document is any number."""
+    parsed = parse_search_arguments({"q": "x" * 500, "limit": "50", "offset": "10000"})
+    assert (len(parsed.query), parsed.limit, parsed.offset) == (500, 50, 10_000)
+    assert parse_search_arguments({"q": "a", "offset": "3"}).offset == 3
+    assert [parse_offset({}), parse_offset({"offset": "123456789"})] == [0, 123_456_789]
+    for arguments in ({"q": "a", "offset": "10001"}, {"q": "a", "limit": "0"}, {"q": "x" * 501}, {}):
+        with pytest.raises(RequestError):
+            parse_search_arguments(arguments)
+    with pytest.raises(RequestError, match="offset must be a whole number"):
+        parse_offset({"offset": "-1"})
+
+
+@pytest.mark.parametrize(
+    ("body", "names"),
+    [
+        ({"helpful": True}, "request_id is required"),
+        ({"request_id": "a" * 65, "helpful": True}, "up to 64"),
+        ({"request_id": "a b", "helpful": True}, "up to 64"),
+        ({"request_id": 5, "helpful": True}, "request_id is required"),
+        ({"request_id": "a"}, "helpful is required"),
+        ({"request_id": "a", "helpful": "yes"}, "helpful is required"),
+        ({"request_id": "a", "helpful": True, "comment": "b"}, "Unknown field 'comment'"),
+    ],
+)
+def test_feedback_names_the_answer_and_says_yes_or_no(body: dict[str, Any], names: str) -> None:
+    """Nothing else is taken: a comment would be kept by nobody."""
+    with app.test_request_context(method="POST", json={"request_id": "a" * 64, "helpful": False}):
+        assert parse_feedback(request) == ("a" * 64, False)
+    with app.test_request_context(method="POST", json=body), pytest.raises(RequestError, match=names):
+        parse_feedback(request)

@@ -72,6 +72,34 @@ def test_nothing_is_made_of_file_names_and_long_headings(tmp_path: Path) -> None
     )
 
 
+def words(count: int, end: str = "") -> str:
+    return " ".join(["Word"] * count) + end
+
+
+def test_words_of_a_heading_are_few(tmp_path: Path) -> None:
+    """A question of 14, a title and a topic of 7 each."""
+    documents = {
+        "a": ("A", [words(15, "?"), words(14, "?")]),
+        "b": ("B", [words(8), words(7)]),
+        "c": (words(8), ["Topic"]),
+        "d": (words(7), ["Topic"]),
+    }
+    assert suggest(tmp_path, **documents) == [words(14, "?"), "B: " + words(7), words(7) + ": Topic"]
+
+
+def test_four_questions_are_spread_over_the_documents(tmp_path: Path) -> None:
+    """Of eight documents that lie apart in the index the first four that have one; none is offered twice."""
+    pages = {f"d{number}": ("T", [f"What of {number}?"]) for number in range(24)}
+    assert suggest(tmp_path, **pages) == [f"What of {number}?" for number in (0, 3, 6, 9)]
+    assert suggest(tmp_path, a=("A", ["Why?"]), b=("B", ["Why?"])) == ["Why?"]
+
+
+def test_file_gives_six_lines_at_most(tmp_path: Path) -> None:
+    """More would fill the page."""
+    (tmp_path / "suggestions.txt").write_text("\n".join(f"Q{number}?" for number in range(9)))
+    assert suggest(tmp_path) == [f"Q{number}?" for number in range(6)]
+
+
 @of_the_sample
 def test_samples_questions_are_answered() -> None:
     """The first thing that a new user presses gives an answer."""
