@@ -11,6 +11,7 @@ RagError                    a message a person can act on: what happened, with w
 │   └── UnreadableDocument  one file cannot be read; the build names it and goes on
 ├── RequestError            the caller's fault: status 4xx
 ├── ServiceUnavailable      not now: 503 with Retry-After
+│   └── NoThreads           the system gives no more threads
 ├── VectorsUnavailable      the vectors cannot be asked now; the word index answers
 └── GenerationError         the LLM gave no usable answer; the pipeline answers extractively
 """
@@ -82,6 +83,14 @@ class ServiceUnavailable(RagError):
         super().__init__(message)
         self.retry_after_s = retry_after_s
         self.code = code
+
+
+class NoThreads(ServiceUnavailable):
+    """The system gives this process no more threads."""
+
+    def __init__(self) -> None:
+        message = "The system gives no more threads, so nothing is searched. Raise its limit of processes (pids)."
+        super().__init__(message, retry_after_s=5, code="no_threads")
 
 
 class VectorsUnavailable(RagError):

@@ -5,17 +5,20 @@ The first `/chat` starts it, or the page does. Callers wait for it up to a limit
 """
 
 import logging
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from threading import Lock
+from threading import Event, Lock, Thread
 from typing import Literal
 
-from src.errors import ArtifactError, RagError, ServiceUnavailable
+from src.errors import ArtifactError, NoThreads, RagError, ServiceUnavailable
 
 Phase = Literal["cold", "loading", "ready", "failed"]
 RETRY_AFTER_S = 5
+# Chroma's engine starts one for each CPU, and four to six for its files.
+LIBRARY_THREADS = (os.cpu_count() or 1) + 6
 
 logger = logging.getLogger(__name__)
 
@@ -59,10 +62,9 @@ class Readiness:
             if self._future is None or failed:
                 executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="load")
                 try:
-                    self._future = executor.submit(self._load)
+                    self._future = executor.submit(self._load_with_threads)
                 except RuntimeError as exc:
-                    message = "The system gives no more threads, so nothing loads. Raise its limit of processes."
-                    raise ServiceUnavailable(message, retry_after_s=RETRY_AFTER_S, code="no_threads") from exc
+                    raise NoThreads from exc
                 self._future.add_done_callback(self._note_end)
                 executor.shutdown(wait=False)
             return self._future
@@ -90,6 +92,21 @@ class Readiness:
         with self._lock:
             if self._future is not None and self._future.done():
                 self._future = None
+
+    def _load_with_threads(self) -> None:
+        """Load, unless the threads are not there that the libraries start; without them they hang or crash."""
+        all_run = Event()
+        threads = [Thread(target=all_run.wait) for _ in range(LIBRARY_THREADS)]
+        try:
+            for thread in threads:
+                thread.start()
+        except RuntimeError as exc:
+            raise NoThreads from exc
+        finally:
+            all_run.set()
+        for thread in threads:
+            thread.join()
+        self._load()
 
     def _note_end(self, future: Future[None]) -> None:
         self._finished_at = time.monotonic()

@@ -10,6 +10,7 @@ directory, which goes away with the process. The engine's errors end here as our
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from src.artifacts import REBUILD
 from src.config import Config
-from src.errors import IndexCorrupt, VectorsUnavailable
+from src.errors import IndexCorrupt, NoThreads, VectorsUnavailable
 from src.records import Filters
 from src.retrieval.ranking import ScoredId
 from src.retrieval.scratch import copy_writable, make_scratch, remove_scratch, remove_stale_scratch, scratch_errors
@@ -226,4 +227,6 @@ def _translated(source: Path, is_open: Callable[[], bool] = lambda: True) -> Ite
             raise
         if not is_open():
             raise VectorsUnavailable("The vector store was closed during the search. Ask again.") from exc
+        if f"(os error {errno.EAGAIN})" in str(exc):
+            raise NoThreads from exc
         raise IndexCorrupt(f"{source} cannot be read ({type(exc).__name__}: {exc}). {REBUILD}") from exc

@@ -115,6 +115,14 @@ def test_panic_of_the_engine_is_translated() -> None:
         raise panic("Expect it to be fetched")
 
 
+def test_engine_without_threads_is_not_called_damage() -> None:
+    """What it says where the system gives none; rebuilding would not help."""
+    panic = type("PanicException", (BaseException,), {"__module__": "pyo3_runtime"})
+    with pytest.raises(ServiceUnavailable, match="threads") as caught, _translated(Path("here")):
+        raise panic("OS can't spawn worker thread: Resource temporarily unavailable (os error 11)")
+    assert caught.value.code == "no_threads"
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, MemoryError, KeyError])
 def test_what_is_not_the_engines_passes(error: type[BaseException]) -> None:
     """A stop is a stop, and our own mistakes are not called damage."""
