@@ -29,8 +29,6 @@ from src.ingestion.parser_process import ParserProcesses, SplitDocument
 T = TypeVar("T")
 # Files go to a worker together up to this size: some seconds of work.
 _JOB_BYTES = 1_000_000
-# How often a job is tried again whose worker died; Ray Data would never give up.
-_RETRIES = 5
 
 
 class RayEngine:
@@ -122,11 +120,10 @@ def _run(work: Callable[[Any], Any], jobs: Iterable[Any]) -> Iterator[Any]:
     def work_on(row: dict[str, Any]) -> dict[str, Any]:
         return {"result": pickle.dumps(work(pickle.loads(row["job"])))}  # noqa: S301 - of this build
 
-    options = {"max_retries": _RETRIES}
     with _translated("The Ray cluster failed, and what was embedded is kept for the next build"):
         blocks = [ray.put(pyarrow.table({"job": [pickle.dumps(job)]})) for job in jobs]
         if blocks:
-            for row in ray.data.from_arrow_refs(blocks).map(work_on, ray_remote_args_fn=lambda: options).iter_rows():
+            for row in ray.data.from_arrow_refs(blocks).map(work_on).iter_rows():
                 yield pickle.loads(row["result"])  # noqa: S301 - of this build's own workers
 
 
