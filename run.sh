@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # ./run.sh            serve the committed index at http://127.0.0.1:8000 (PORT changes it)
 # ./run.sh build      rebuild data/index from data/documents; arguments go to build_embeddings.py
-# ./run.sh test       format, lint, types and tests, without torch; "test all" adds the model export's
+# ./run.sh test       format, lint, types and tests, without torch; "test all" adds the model export's and Ray's
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -56,7 +56,7 @@ test)
     install test requirements-dev.txt
     marks="not export"
     if [ "${2:-}" = all ]; then
-        install export requirements-export.txt
+        install all requirements-export.txt requirements-ray.txt
         marks=""
     fi
     .venv/bin/ruff format --check --quiet .

@@ -37,6 +37,8 @@ WRAPPERS: dict[str, set[str]] = {
     "gunicorn": {"src/server/"},
     "Stemmer": {"src/retrieval/analyzer.py"},
     "pebble": {"src/ingestion/parser_process.py"},
+    "ray": {"src/ingestion/ray_engine.py"},
+    "pyarrow": {"src/ingestion/ray_engine.py"},
 }  # fmt: skip
 # What builds and exports; nothing that serves may import it.
 OFFLINE = ("src.ingestion", "src.embedding.export", "src.retrieval.text_writer")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LARGE = {"torch", "transformers", "sentence-transformers"}
+LARGE = {"torch", "transformers", "sentence-transformers", "ray", "pyarrow"}
 BUILD = {"semantic-text-splitter", "mammoth", "pypdfium2", "nupunkt", "pebble"}
 
 
@@ -39,10 +39,11 @@ def with_all_they_need(names: set[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("file", ["requirements.txt", "requirements-build.txt", "requirements-dev.txt"])
-def test_pytorch_comes_only_with_the_export(file: str) -> None:
-    """A host that installs requirements.txt has 512 MB; a build and the tests need no PyTorch either."""
+def test_pytorch_and_ray_come_only_with_files_of_their_own(file: str) -> None:
+    """A host that installs requirements.txt has 512 MB; a build and the tests need neither."""
     assert with_all_they_need(read_names(file)) & LARGE == set()
     assert read_names("requirements-export.txt") >= {"sentence-transformers"}
+    assert read_names("requirements-ray.txt") >= {"ray"}
 
 
 def test_server_carries_no_parser_and_no_splitter() -> None:
@@ -54,4 +55,5 @@ def test_server_carries_no_parser_and_no_splitter() -> None:
 def test_every_package_is_locked() -> None:
     """Two installations a year apart are the same."""
     locked = {normalise(line) for line in (ROOT / "constraints.txt").read_text().splitlines()}
-    assert read_names("requirements-dev.txt") | read_names("requirements-export.txt") <= locked
+    for file in ("requirements-dev.txt", "requirements-export.txt", "requirements-ray.txt"):
+        assert read_names(file) <= locked

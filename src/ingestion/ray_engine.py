@@ -161,4 +161,6 @@ def _translated(what: str) -> Iterator[None]:
     try:
         yield
     except (RayError, ConnectionError, RuntimeError, ValueError) as exc:
-        raise BuildError(f"{what}: {' '.join(str(exc).split())[-300:]}") from exc
+        # A worker's traceback comes before what Ray says of it.
+        said = str(exc).partition("\n\nThe above exception")[0].strip().splitlines()
+        raise BuildError(f"{what}: {said[-1] if said else type(exc).__name__}") from exc
