@@ -58,12 +58,12 @@ class NewIndex:
             insort(self.skipped, item, key=lambda skipped: skipped.path)
             return
         document, chunks = item.document, item.chunks
-        self._writer.add_document(document, chunks)
+        language = self.languages[document.path] = detect_language(document.text)
+        self._writer.add_document(document, chunks, language)
         about = (document.path, document.title, document.text, document.page_starts, document.links)
         cuts = [(chunk.section, chunk.page, chunk.start, chunk.end, chunk.sentences, chunk.lead) for chunk in chunks]
         self._digest.update(json.dumps((*about, cuts)).encode())
         self.hashes[document.path] = document.sha256
-        self.languages[document.path] = detect_language(document.text)
         self.chunks += len(chunks)
         self.sentences += sum(len(chunk.sentences) for chunk in chunks)
 

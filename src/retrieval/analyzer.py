@@ -1,7 +1,8 @@
 """Cuts a text into tokens and tokens to their stems, as SQLite's `porter unicode61` does for the index of words.
 
 Case and accents are folded in every script. Chinese, Japanese, Korean and Thai put no blanks between their words, or
-join particles to them: their text is cut into pairs of adjacent letters, at build and in the question alike.
+join particles to them: their text is cut into pairs of adjacent letters, at build and in the question alike. Words of
+other languages than English are cut by their own stemmers before.
 """
 
 import re
@@ -24,6 +25,14 @@ than that the their theirs them then there these they this those through to too 
 what when where which while who whom whose why will with would you your yours s t d ll m re ve
 """
 STOP_WORDS = frozenset(_STOP_WORDS.split())
+# Snowball's stemmers by ISO 639-1 code, for languages with other endings than English. Those that write vowels as marks
+# are not here: folding leaves the marks out.
+STEMMERS = {
+    **{"ar": "arabic", "ca": "catalan", "da": "danish", "de": "german", "es": "spanish", "et": "estonian"},
+    **{"eu": "basque", "fi": "finnish", "fr": "french", "ga": "irish", "hu": "hungarian", "id": "indonesian"},
+    **{"it": "italian", "lt": "lithuanian", "nb": "norwegian", "nl": "dutch", "no": "norwegian", "pt": "portuguese"},
+    **{"ro": "romanian", "ru": "russian", "sv": "swedish", "tr": "turkish"},
+}
 _MIN_CUT = 3
 _UNHEARD = frozenset({"Mn", "Cf"})  # accents and vowel marks; what joins, parts or turns letters
 _ASKING = "many much long often old far name called tell know give list please"
@@ -45,8 +54,14 @@ def fold(text: str) -> str:
     return _NOT_ASCII.sub(lambda run: _fold_run(run[0]), text).casefold()
 
 
-def to_index(text: str) -> str:
-    """Give a text as the index of words takes it in."""
+def to_index(text: str, language: str = "") -> str:
+    """Give a text as the index of words takes it in: words of a language with endings of its own as their stems.
+
+    Args:
+        language: ISO 639-1 code.
+    """
+    if language in STEMMERS:
+        return " ".join(_stemmer(STEMMERS[language]).stemWords(split_words(text)))
     if text.isascii():
         return text
     return _UNSPACED_RUN.sub(lambda run: f" {' '.join(_pairs(run[0]))} ", fold(text))
@@ -93,8 +108,15 @@ def stem(word: str) -> str:
     """Cut a word to its stem by Porter's rules; SQLite leaves one or two letters as they are, so this does too."""
     if len(word) < _MIN_CUT:
         return word
-    stemmed: str = _stemmer().stemWord(word)
+    stemmed: str = _stemmer("porter").stemWord(word)
     return stemmed
+
+
+@lru_cache(maxsize=1024)
+def other_stems(word: str, languages: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a word's stems in these languages that Porter's rules do not make alike; the index cuts all by those."""
+    stems = {_stemmer(STEMMERS[language]).stemWord(word) for language in languages}
+    return tuple(sorted(other for other in stems if stem(other) != stem(word)))
 
 
 @cache
@@ -103,7 +125,7 @@ def _asking_stems() -> frozenset[str]:
 
 
 @cache
-def _stemmer() -> Any:
+def _stemmer(name: str) -> Any:
     import Stemmer  # 0.8 MB and 1.5 ms: a bare app does without
 
-    return Stemmer.Stemmer("porter", 0)
+    return Stemmer.Stemmer(name, 0)

@@ -113,7 +113,7 @@ class Index:
     ) -> None:
         self.manifest = manifest
         self.texts = texts
-        self._words = LexicalIndex(texts)
+        self._words = LexicalIndex(texts, manifest.spec.languages)
         self._get_encoder = get_encoder
         self._get_vectors = get_vectors
         self._close = close

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from src.records import Filters
-from src.retrieval.analyzer import STOP_WORDS, split_compounds
+from src.retrieval.analyzer import STEMMERS, STOP_WORDS, other_stems, split_compounds
 from src.retrieval.ranking import ScoredId
 from src.retrieval.text_store import TextStore
 
@@ -66,15 +66,20 @@ class TermChoice:
 
 
 class LexicalIndex:
-    """Ranks chunks by BM25."""
+    """Ranks chunks by BM25.
 
-    def __init__(self, texts: TextStore) -> None:
+    Args:
+        languages: that the documents are in, as ISO 639-1 codes.
+    """
+
+    def __init__(self, texts: TextStore, languages: Iterable[str] = ()) -> None:
         self._texts = texts
+        self._languages = tuple(language for language in languages if language in STEMMERS)
         self._chunks: int = texts.query("SELECT coalesce(max(id), 0) FROM chunks")[0][0]
 
     def search(self, query: str, limit: int, filters: Filters) -> list[ScoredId]:
         """Return up to `limit` chunks, best first; none where no word is known."""
-        terms = read_terms(self._texts, query)
+        terms = read_terms(self._texts, query, self._languages)
         if not terms:
             return []
         choice = choose_terms(terms, self._chunks, enough=limit)
@@ -91,10 +96,13 @@ def match_any(terms: Iterable[str]) -> str:
     return " OR ".join(f'"{term}"' for term in terms)
 
 
-def read_terms(texts: TextStore, query: str) -> list[Term]:
+def read_terms(texts: TextStore, query: str, languages: tuple[str, ...] = ()) -> list[Term]:
     """Cut a question into terms; a word that no chunk holds brings known words in its place.
 
     A word asked for twice counts twice, which matters to questions of several sentences.
+
+    Args:
+        languages: whose stems of a word are asked for beside it.
     """
     words = split_compounds(query)
     asked = [pieces for pieces in words if len(pieces) > 1 or pieces[0] not in STOP_WORDS] or words
@@ -104,8 +112,12 @@ def read_terms(texts: TextStore, query: str) -> list[Term]:
         if len(pieces) > 1:
             compounds.update((" ".join(pieces), "".join(pieces)))
         tokens.update(piece for piece in pieces if len(pieces) == 1 or piece not in STOP_WORDS)
+    stems = {token: other_stems(token, languages) for token in tokens}
+    for token, others in stems.items():
+        tokens |= Counter(dict.fromkeys(others, tokens[token]))
     held = {text: _count_chunks(texts, text) for text in tokens | compounds}
-    for unknown in [token for token in tokens if not held[token]][:MAX_REPLACED]:
+    unheld = [token for token, others in stems.items() if not any(held[text] for text in (token, *others))]
+    for unknown in unheld[:MAX_REPLACED]:
         for known in find_known_words(texts, unknown):
             tokens[known] += tokens[unknown]
             held[known] = _count_chunks(texts, known)

@@ -57,8 +57,12 @@ class TextWriter:
         self._words: Counter[str] = Counter()
         self._local_links: list[tuple[int, int, int, str]] = []
 
-    def add_document(self, document: Document, chunks: Iterable[Chunk]) -> None:
-        """Add a document and its chunks."""
+    def add_document(self, document: Document, chunks: Iterable[Chunk], language: str = "") -> None:
+        """Add a document and its chunks.
+
+        Args:
+            language: ISO 639-1 code, by which its words are cut to stems.
+        """
         self._documents += 1
         text = document.text
         blocks = [text[at : at + BLOCK_CHARS] for at in range(0, len(text), BLOCK_CHARS)]
@@ -75,7 +79,7 @@ class TextWriter:
             else:
                 self._local_links.append(link)
         for chunk in chunks:
-            self._add_chunk(self._documents, chunk)
+            self._add_chunk(self._documents, chunk, language)
 
     def add_sentence_embeddings(self, chunk_id: str, rows: NDArray[np.int8]) -> None:
         """Add those of one chunk: (sentences, dimension), 127 times the unit-norm rows, rounded."""
@@ -105,15 +109,16 @@ class TextWriter:
         links = [link for link in found if link[-1]]
         self._connection.executemany("INSERT OR IGNORE INTO links VALUES (?, ?, ?, ?)", links)
 
-    def _add_chunk(self, document: int, chunk: Chunk) -> None:
+    def _add_chunk(self, document: int, chunk: Chunk, language: str) -> None:
         place = (document, chunk.section, chunk.page, chunk.start, chunk.end)
         row = self._connection.execute(
             "INSERT INTO chunks VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)",
             (chunk.chunk_id, *place, _to_json(chunk.sentences), chunk.lead),
         ).lastrowid
         fields = (chunk.title, chunk.section, f"{chunk.lead}\n{chunk.text}" if chunk.lead else chunk.text)
+        indexed = (to_index(field, language) for field in fields)
         self._connection.execute(
-            "INSERT INTO passages (rowid, title, section, text) VALUES (?, ?, ?, ?)", (row, *map(to_index, fields))
+            "INSERT INTO passages (rowid, title, section, text) VALUES (?, ?, ?, ?)", (row, *indexed)
         )
         self._words.update(set(split_words("\n".join(fields))))
 

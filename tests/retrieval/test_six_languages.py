@@ -52,6 +52,21 @@ def test_words_alone_find_the_right_document_first(index: Index, language: str) 
     assert len(right) == 10
 
 
+@pytest.mark.parametrize(
+    ("word", "document"),
+    [
+        ("Bescheinigungen", "de/krank.md"),
+        ("reembolsar", "es/gastos.md"),
+        ("remboursement", "fr/frais.md"),
+        ("القطارات", "ar/masarif.md"),
+    ],
+)
+def test_word_is_found_in_another_form_by_the_rules_of_its_language(index: Index, word: str, document: str) -> None:
+    """No form in the manual begins like it, and English rules do not make them alike."""
+    hits = index.search(word, limit=1, kind="lexical").hits
+    assert [hit.chunk.document for hit in hits] == [document]
+
+
 def test_passages_are_judged_by_words_where_the_model_does_not_know_the_language(index: Index) -> None:
     """By cosines 15 of 24 questions without an answer would be answered as if there were one, and none refused."""
     floors = Floors.of(index.manifest)

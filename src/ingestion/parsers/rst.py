@@ -33,6 +33,7 @@ _SETTINGS: dict[str, Any] = {
     "initial_header_level": 2,
     "math_output": "LaTeX",
     "syntax_highlight": "none",
+    "line_length_limit": 100_000_000,  # a document with a longer line than its 10,000 would be an error without text
 }
 
 
