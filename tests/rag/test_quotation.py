@@ -81,6 +81,24 @@ def test_cut_goes_on_at_the_side_where_there_is_room() -> None:
     assert numbers_in(quote(chunk, 0.1, 0.1, 0.1, 0.1, 0.9)[0]) == [3, 4]
 
 
+@pytest.mark.parametrize(
+    ("beginning", "between", "numbers"),
+    [
+        ("This", " ", [2, 3, 4, 5, 6]),
+        ("However,", "\n\n", [2, 3, 4, 5, 6]),
+        ("Item", " ", [3, 4, 5, 6]),
+        ("Italy", " ", [3, 4, 5, 6]),
+        ("This", "\n\n## More\n\n", [3, 4, 5, 6]),
+    ],
+)
+def test_sentence_that_continues_another_comes_with_it(beginning: str, between: str, numbers: "list[int]") -> None:
+    """A quotation does not begin in the middle of a thought; a heading begins one."""
+    sentences = [sentence_of(40, number) for number in range(10)]
+    sentences[3] = f"{beginning} {sentences[3]}"
+    text = " ".join(sentences[:3]) + between + " ".join(sentences[3:])
+    assert numbers_in(quote(mark_up(text, *sentences), *([0.1] * 5), 0.9, *([0.1] * 4))[0]) == numbers
+
+
 def test_long_passage_without_sentences_is_quoted_whole() -> None:
     """Code alone has no borders to be cut at."""
     chunk = mark_up("word " * 200)
