@@ -9,7 +9,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from src.rag.citations import CitedText, cite, remove_markers
+from src.rag.citations import LOADING_TAG, CitedText, cite, remove_markers
+from src.rag.code_finder import split_code
 from src.records import Chunk, Citation, Hit, is_plain
 from src.retrieval.analyzer import content_stems, question_stems
 
@@ -88,10 +89,16 @@ def _quote(question: str, hit: Hit, marker: int, max_words: int) -> tuple[str, C
         lines = f"{chunk.lead}\n{lines}"
     if heading and not _HEADING.match(chunk.text[start:end].lstrip()):
         lines = f"**{heading}**\n\n{lines}"
+    lines = "".join(part.text if part.is_code else _keep_from_loading(part.text) for part in split_code(lines))
     separator = "\n" if lines.endswith("```") else " "
     inside = [(max(first, start), min(last, end)) for first, last in _choose_highlights(chunk, fits)]
     spans = [(chunk.start + first, chunk.start + last) for first, last in inside if first < last]
     return f"{lines}{separator}[{marker}]", cite(marker, chunk, start, end, spans)
+
+
+def _keep_from_loading(text: str) -> str:
+    """Make text of what would be an image: an e-mail is written by a stranger."""
+    return LOADING_TAG.sub("‹", text.replace("![", "! ["))
 
 
 def _share_words(question: str, chunk: Chunk) -> list[float]:

@@ -281,6 +281,14 @@ def test_second_table_has_its_own_head() -> None:
     assert render("| A | B |\n|---|---|\n| 1 | 2 |\n\nThen\n\n| 3 | 4 |") == "- A: 1; B: 2\n\nThen\n\n- 3; 4"
 
 
+@pytest.mark.parametrize("document", ["a.md", "mail.eml"])
+def test_image_in_a_document_is_text(document: str) -> None:
+    """Its address would be fetched by whoever draws the answer; in code it is shown as it is."""
+    text = "Or `![b](http://x.y)`, see ![a](http://x.y) and <img src=x>."
+    chunk = replace(mark_up(text, text), document=document)
+    assert quote(chunk)[0] == "Or `![b](http://x.y)`, see ! [a](http://x.y) and ‹img src=x>."
+
+
 def test_code_at_the_end_is_closed_before_the_marker() -> None:
     """A marker on the line of the fence would be code."""
     cited = answer_by_quotation("?", hits_of([mark_up("Run:\n```\nls\n```")]))
