@@ -15,6 +15,10 @@ _MARKER = re.compile(
     r"(?P<numbers>#?\d{1,4}(?:\s{0,3}(?:,|;|&|and|-|–|—|to)\s{0,3}#?\d{1,4}){0,9})(?:†[^\]】]{0,30})?\s{0,3}(?:\]|】)",
     re.IGNORECASE,
 )
+# HTML that makes a reader of Markdown fetch something, or ask for something.
+LOADING_TAG = re.compile(
+    r"<(?=/?(?:img|iframe|script|style|link|object|embed|video|audio|source|svg|form|base|meta)\b)", re.IGNORECASE
+)
 _BRACKET = re.compile(r"[\[【]")
 _OPEN_TAG = re.compile(r"</?[A-Za-z]{0,8}\Z")
 _RANGE = re.compile(r"(\d+)\s*(?:-|–|—|to)\s*#?(\d+)", re.IGNORECASE)

@@ -6,6 +6,7 @@ the end if it may be a block that one of them sees.
 """
 
 import re
+from itertools import groupby
 from typing import NamedTuple
 
 # A longer span of code inside a line is text.
@@ -101,5 +102,8 @@ def _may_change(found: re.Match[str]) -> bool:
 
 
 def split_code(text: str) -> list[Part]:
-    """Cut a whole text into code and what is not code."""
-    return CodeFinder().split(text, is_last=True)
+    """Cut a whole text into code and text by turns."""
+    parts = CodeFinder().split(text, is_last=True)
+    return [
+        Part(is_code, "".join(part.text for part in run)) for is_code, run in groupby(parts, lambda part: part.is_code)
+    ]

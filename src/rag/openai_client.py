@@ -34,6 +34,8 @@ class OpenAIClient:
     """Sends chat completions over one pooled session; safe for many threads."""
 
     def __init__(self, base_url: str, api_key: str) -> None:
+        from http.cookiejar import DefaultCookiePolicy
+
         import requests
         from requests.adapters import HTTPAdapter
 
@@ -43,6 +45,8 @@ class OpenAIClient:
 
         self._url = f"{base_url}/chat/completions"
         self._session = requests.Session()
+        # A server that sets cookie after cookie would fill the memory.
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         # As `auth`, not as a header: a ~/.netrc would replace a header.
         self._session.auth = authorise
         adapter = HTTPAdapter(pool_connections=1, pool_maxsize=POOL_CONNECTIONS)
@@ -156,15 +160,19 @@ def _read_events(lines: Iterator[bytes]) -> Iterator[str]:
 
 def _lines(response: Response) -> Iterator[bytes]:
     """Cut what comes into lines at once; `iter_lines` waits for 512 bytes of a body that is not chunked."""
-    rest, total = b"", 0
+    rest: list[bytes] = []
+    total = 0
     while block := response.raw.read1(65536, decode_content=True):
         total += len(block)
         if total > MAX_ANSWER_BYTES:
             raise CallFailed(f"the answer is over {MAX_ANSWER_BYTES} bytes", may_pass=False)
-        *whole, rest = (rest + block).split(b"\n")
-        yield from whole
-    if rest:
-        yield rest
+        rest.append(block)
+        if b"\n" in block:
+            *whole, last = b"".join(rest).split(b"\n")
+            rest = [last]
+            yield from whole
+    if any(rest):
+        yield b"".join(rest)
 
 
 def _parse(data: bytes) -> dict[str, Any]:

@@ -1,15 +1,16 @@
 """Answers without an LLM: the passage that fits best, quoted whole and in order, with the best sentences marked.
 
 A long passage is cut around its best sentence, at the borders of sentences, list items and table rows. What carries the
-subject comes along: a heading with its text, a lead-in with its list, a table's head with its row. A second passage is
-quoted only where it fits nearly as well.
+subject comes along: a heading with its text, a lead-in with its list, a table's head with its row, in English the
+sentence that the first one continues. A second passage is quoted only where it fits nearly as well.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from src.rag.citations import CitedText, cite, remove_markers
+from src.rag.citations import LOADING_TAG, CitedText, cite, remove_markers
+from src.rag.code_finder import split_code
 from src.records import Chunk, Citation, Hit, is_plain
 from src.retrieval.analyzer import share_words
 
@@ -29,6 +30,11 @@ _BULLET = re.compile(r"[ \t>]*(?:[-*+•]|\d{1,3}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?
 _HEADING = re.compile(r"^#{1,6}[ \t]+", re.MULTILINE)
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
 _CODE = re.compile(r"(`[^`\n]*`)")
+# An English sentence that begins so continues the one before it.
+_CONTINUES = re.compile(
+    r"(?:This|That|These|Those|It|They|He|She|Its|Their|However|Therefore|Thus|Also|Instead|Otherwise|But|And|So|Such|Then)"
+    r"\b",
+)
 _INDEX = re.compile(r"\[(\d+)\]")
 
 
@@ -71,7 +77,7 @@ def _quote(question: str, hit: Hit, marker: int, max_words: int) -> tuple[str, C
     start, end = 0, len(chunk.text)
     lead_in = None
     if len(chunk.text.split()) > max_words and fits:
-        span = _cut(chunk, fits.index(max(fits)), max_words)
+        span = _with_antecedent(chunk, _cut(chunk, fits.index(max(fits)), max_words))
         start = 0 if span.first == 0 else _line_start(chunk.text, chunk.sentences[span.first][0])
         end = chunk.sentences[span.last][1]
         lead_in = _find_lead_in(chunk, span.first)
@@ -83,10 +89,16 @@ def _quote(question: str, hit: Hit, marker: int, max_words: int) -> tuple[str, C
         lines = f"{chunk.lead}\n{lines}"
     if heading and not _HEADING.match(chunk.text[start:end].lstrip()):
         lines = f"**{heading}**\n\n{lines}"
+    lines = "".join(part.text if part.is_code else _keep_from_loading(part.text) for part in split_code(lines))
     separator = "\n" if lines.endswith("```") else " "
     inside = [(max(first, start), min(last, end)) for first, last in _choose_highlights(chunk, fits)]
     spans = [(chunk.start + first, chunk.start + last) for first, last in inside if first < last]
     return f"{lines}{separator}[{marker}]", cite(marker, chunk, start, end, spans)
+
+
+def _keep_from_loading(text: str) -> str:
+    """Make text of what would be an image: an e-mail is written by a stranger."""
+    return LOADING_TAG.sub("‹", text.replace("![", "! ["))
 
 
 def _cut(chunk: Chunk, best: int, max_words: int) -> _Span:
@@ -101,6 +113,15 @@ def _cut(chunk: Chunk, best: int, max_words: int) -> _Span:
         # The nearer side; what comes before explains what comes after.
         at = min(sides, key=lambda side: abs(side - best))
         first, last, room = min(first, at), max(last, at), room - sizes[at]
+
+
+def _with_antecedent(chunk: Chunk, span: _Span) -> _Span:
+    """Take the sentence before a first one that continues it, unless a heading or a list is between."""
+    at, end = chunk.sentences[span.first]
+    if span.first == 0 or not _CONTINUES.match(chunk.text, at, end) or _is_item(chunk, span.first - 1):
+        return span
+    before = chunk.sentences[span.first - 1][0]
+    return span if _HEADING.search(chunk.text, before, at) else _Span(span.first - 1, span.last)
 
 
 def _choose_highlights(chunk: Chunk, fits: Sequence[float]) -> list[tuple[int, int]]:

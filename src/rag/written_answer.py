@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from src.errors import GenerationError
-from src.rag.citations import normalise_markers, remove_markers
+from src.rag.citations import LOADING_TAG, normalise_markers, remove_markers
 from src.rag.code_finder import CodeFinder
 from src.rag.prompt import is_refusal, may_become_refusal
 from src.records import Hit
@@ -29,9 +29,6 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _ABOUT_PASSAGES = re.compile(r"\b(?:passages?|documents?|sources?)\b", re.IGNORECASE)
 # `[words](address)` and `[name]: address` are what Markdown makes links and images of.
 _LINK = re.compile(r"(?<=\])(?=[(:])")
-_LOADING_TAG = re.compile(
-    r"<(?=/?(?:img|iframe|script|style|link|object|embed|video|audio|source|svg|form|base|meta)\b)", re.IGNORECASE
-)
 # What nobody sees: control characters, and those that turn the order of the letters after them.
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _FENCE = re.compile(r"^[ \t]*(`{3,}(?!.*`)|~{3,})", re.MULTILINE)
@@ -113,7 +110,7 @@ class WrittenAnswer:
     def _show_text(self, end: int) -> str:
         """Show what is held up to a place."""
         ready, self._held = self._held[:end], self._held[end:]
-        piece = _LOADING_TAG.sub("‹", normalise_markers(ready, self._passages))
+        piece = LOADING_TAG.sub("‹", normalise_markers(ready, self._passages))
         # With the last sign that was shown: it may be the bracket that makes a link of this, or the end of a sentence.
         before = self.text[-1:]
         piece = _LINK.sub(" ", before + piece)[len(before) :]

@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from io import BytesIO
 from threading import Barrier, Event, Thread
+from types import SimpleNamespace
 
 import pytest
 import requests
@@ -16,7 +18,7 @@ import urllib3
 
 from src.errors import GenerationError
 from src.rag.chat_client import CallFailed, ChatMessage
-from src.rag.openai_client import OpenAIClient, _translated, parse_retry_after
+from src.rag.openai_client import OpenAIClient, _lines, _translated, parse_retry_after
 from tests.llm_server import HANG_UP, SSE, LLMServer, Reply, event, failed, serve_llm, streamed
 
 KEY = "sk-test-0123456789"
@@ -204,6 +206,23 @@ def test_trickle_ends_with_the_time(connect: Connect) -> None:
         with pytest.raises(CallFailed):
             ask(connect(server), timeout_s=0.3)
         stop.set()
+
+
+def test_line_that_comes_byte_by_byte_takes_little_time() -> None:
+    """Each byte is a piece that a server can send by itself, up to the longest answer."""
+    body = BytesIO(b"a" * 300_000 + b"\nb")
+    response = SimpleNamespace(raw=SimpleNamespace(read1=lambda _size, decode_content: body.read(1)))
+    started = time.process_time()
+    assert [len(line) for line in _lines(response)] == [300_000, 1]  # type: ignore[arg-type]
+    assert time.process_time() - started < 2.0
+
+
+def test_cookies_of_a_server_are_not_kept(connect: Connect) -> None:
+    """They would be sent again, and 100 more with each answer would fill the memory."""
+    with serve_llm(Reply(headers={**SSE, "Set-Cookie": "a=b"}, body=[event("Ten", "stop")])) as server:
+        client = connect(server)
+        ask(client)
+        assert not client._session.cookies
 
 
 def test_thirty_streams_run_at_once(connect: Connect) -> None:

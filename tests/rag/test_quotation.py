@@ -81,6 +81,24 @@ def test_cut_goes_on_at_the_side_where_there_is_room() -> None:
     assert numbers_in(quote(chunk, 0.1, 0.1, 0.1, 0.1, 0.9)[0]) == [3, 4]
 
 
+@pytest.mark.parametrize(
+    ("beginning", "between", "numbers"),
+    [
+        ("This", " ", [2, 3, 4, 5, 6]),
+        ("However,", "\n\n", [2, 3, 4, 5, 6]),
+        ("Item", " ", [3, 4, 5, 6]),
+        ("Italy", " ", [3, 4, 5, 6]),
+        ("This", "\n\n## More\n\n", [3, 4, 5, 6]),
+    ],
+)
+def test_sentence_that_continues_another_comes_with_it(beginning: str, between: str, numbers: "list[int]") -> None:
+    """A quotation does not begin in the middle of a thought; a heading begins one."""
+    sentences = [sentence_of(40, number) for number in range(10)]
+    sentences[3] = f"{beginning} {sentences[3]}"
+    text = " ".join(sentences[:3]) + between + " ".join(sentences[3:])
+    assert numbers_in(quote(mark_up(text, *sentences), *([0.1] * 5), 0.9, *([0.1] * 4))[0]) == numbers
+
+
 def test_long_passage_without_sentences_is_quoted_whole() -> None:
     """Code alone has no borders to be cut at."""
     chunk = mark_up("word " * 200)
@@ -263,6 +281,14 @@ def test_clean_markdown_reads_as_text(source: str, text: str) -> None:
 def test_second_table_has_its_own_head() -> None:
     """Rows without a head do not take that of a table before them."""
     assert render("| A | B |\n|---|---|\n| 1 | 2 |\n\nThen\n\n| 3 | 4 |") == "- A: 1; B: 2\n\nThen\n\n- 3; 4"
+
+
+@pytest.mark.parametrize("document", ["a.md", "mail.eml"])
+def test_image_in_a_document_is_text(document: str) -> None:
+    """Its address would be fetched by whoever draws the answer; in code it is shown as it is."""
+    text = "Or `![b](http://x.y)`, see ![a](http://x.y) and <img src=x>."
+    chunk = replace(mark_up(text, text), document=document)
+    assert quote(chunk)[0] == "Or `![b](http://x.y)`, see ! [a](http://x.y) and ‹img src=x>."
 
 
 def test_code_at_the_end_is_closed_before_the_marker() -> None:
