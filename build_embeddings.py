@@ -6,6 +6,8 @@ python build_embeddings.py --strict                 fail where a file cannot be 
 python build_embeddings.py verify                   check the index, and ask it for its own chunks
 python build_embeddings.py inspect                  what is in the index
 python build_embeddings.py search "a question"      ask it without the server
+python build_embeddings.py publish FOLDER           write the index there as an archive; s3://bucket/folder too
+python build_embeddings.py fetch                    bring the archive that INDEX_URL names into INDEX_DIR
 python build_embeddings.py --export-model           export EMBEDDING_MODEL_NAME to MODEL_DIR
 python build_embeddings.py --export-model ./model   export another one, by name or path
 """
@@ -15,6 +17,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from src.config import Config
 from src.errors import RagError
@@ -67,13 +70,17 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("inspect", help="tell what is in the index")
     search = commands.add_parser("search", help="ask the index")
     search.add_argument("question")
+    publish = commands.add_parser("publish", help="write the index as an archive, and print what fetches it")
+    publish.add_argument("where", metavar="FOLDER", help="or s3://bucket/folder")
+    commands.add_parser("fetch", help="bring the published index that INDEX_URL names")
     return parser
 
 
 def _command(arguments: argparse.Namespace) -> Callable[[Config, argparse.Namespace], None]:
     if arguments.export_model is not None:
         return _export
-    return {"verify": _verify, "inspect": _inspect, "search": _search}.get(arguments.command, _build)
+    commands = {"verify": _verify, "inspect": _inspect, "search": _search, "publish": _publish, "fetch": _fetch}
+    return commands.get(arguments.command, _build)
 
 
 def _build(config: Config, arguments: argparse.Namespace) -> None:
@@ -101,6 +108,19 @@ def _search(config: Config, arguments: argparse.Namespace) -> None:
     from src.ingestion.index_view import search_index
 
     print(search_index(config, arguments.question))
+
+
+def _publish(config: Config, arguments: argparse.Namespace) -> None:
+    from src.publishing.publish import publish_index
+
+    print(publish_index(config.index_dir, arguments.where, partial(print, file=sys.stderr)))
+
+
+def _fetch(config: Config, _arguments: argparse.Namespace) -> None:
+    from src.publishing.fetch import fetch_index
+
+    tell = partial(print, flush=True)
+    tell(fetch_index(config, tell))
 
 
 def _export(config: Config, arguments: argparse.Namespace) -> None:

@@ -24,7 +24,7 @@ MODEL_DATA_FILE = "model.onnx.data"
 TOKENIZER_FILE = "tokenizer.json"
 
 REBUILD = "Run ./run.sh build to rebuild the index."
-BUILD_AGAIN = "The old index is as it was. Make room on that disk, or let its folder be written to, and build again."
+BUILD_AGAIN = "The old index is as it was. Make room on that disk, or let its folder be written to, and start again."
 EXPORT = "Run python build_embeddings.py --export-model to make it again, or restore data/model from git."
 
 

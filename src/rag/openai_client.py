@@ -1,6 +1,6 @@
 """A `ChatClient` for OpenAI-compatible APIs: one call to `/chat/completions`, and every way it can fail.
 
-The only file that imports `requests`. It does not retry and does not choose models: `generator.py` does. No error
+It does not retry and does not choose models: `generator.py` does. No error
 message repeats what the server wrote, because some servers repeat the key.
 """
 
