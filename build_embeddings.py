@@ -9,6 +9,8 @@ python build_embeddings.py inspect                  what is in the index
 python build_embeddings.py search "a question"      ask it without the server
 python build_embeddings.py push                     fill the Chroma server at CHROMA_URL with the index's vectors
 python build_embeddings.py prune                    remove the vectors of other indexes there
+python build_embeddings.py publish FOLDER           write the index there as an archive; s3://bucket/folder too
+python build_embeddings.py fetch                    bring the archive that INDEX_URL names into INDEX_DIR
 python build_embeddings.py --export-model           export EMBEDDING_MODEL_NAME to MODEL_DIR
 python build_embeddings.py --export-model ./model   export another one, by name or path
 """
@@ -19,6 +21,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from src.config import Config
@@ -82,6 +85,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("prune", help="remove the vectors of other indexes from that server")
     search = commands.add_parser("search", help="ask the index")
     search.add_argument("question")
+    publish = commands.add_parser("publish", help="write the index as an archive, and print what fetches it")
+    publish.add_argument("where", metavar="FOLDER", help="or s3://bucket/folder")
+    commands.add_parser("fetch", help="bring the published index that INDEX_URL names")
     return parser
 
 
@@ -142,7 +148,28 @@ def _prune(config: Config, _arguments: argparse.Namespace) -> None:
     print(prune_vectors(config))
 
 
-_COMMANDS = {"verify": _verify, "inspect": _inspect, "search": _search, "push": _push, "prune": _prune}
+def _publish(config: Config, arguments: argparse.Namespace) -> None:
+    from src.publishing.publish import publish_index
+
+    print(publish_index(config.index_dir, arguments.where, partial(print, file=sys.stderr)))
+
+
+def _fetch(config: Config, _arguments: argparse.Namespace) -> None:
+    from src.publishing.fetch import fetch_index
+
+    tell = partial(print, flush=True)
+    tell(fetch_index(config, tell))
+
+
+_COMMANDS = {
+    "verify": _verify,
+    "inspect": _inspect,
+    "search": _search,
+    "publish": _publish,
+    "fetch": _fetch,
+    "push": _push,
+    "prune": _prune,
+}
 
 
 def _export(config: Config, arguments: argparse.Namespace) -> None:

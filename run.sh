@@ -45,6 +45,7 @@ case ${1:-serve} in
 serve)
     install serve requirements.txt
     load_env
+    [ -z "${INDEX_URL:-}" ] || .venv/bin/python build_embeddings.py fetch >&2
     exec .venv/bin/gunicorn app:app
     ;;
 build)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.artifacts import LEXICAL_FILE, BuildResults, Manifest, measure_files
-from src.ingestion.index_check import write_checksums
+from src.checksums import write_checksums
 from src.records import Chunk, Document
 from src.retrieval.text_store import TextStore
 from src.retrieval.text_writer import TextWriter

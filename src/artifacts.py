@@ -28,7 +28,7 @@ COMFORTABLE_SHARE = 0.78
 MAX_COMMITTED_MB = 100
 
 REBUILD = "Run ./run.sh build to rebuild the index."
-BUILD_AGAIN = "The old index is as it was. Make room on that disk, or let its folder be written to, and build again."
+BUILD_AGAIN = "The old index is as it was. Make room on that disk, or let its folder be written to, and start again."
 EXPORT = "Run python build_embeddings.py --export-model to make it again, or restore data/model from git."
 
 

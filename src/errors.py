@@ -8,7 +8,8 @@ RagError                    a message a person can act on: what happened, with w
 │   ├── IndexMismatch       built with another model, splitter or Chroma than is here
 │   └── ModelMissing
 ├── BuildError              the offline build cannot go on; the old index is untouched
-│   └── UnreadableDocument  one file cannot be read; the build names it and goes on
+│   ├── UnreadableDocument  one file cannot be read; the build names it and goes on
+│   └── StorageError        a published index cannot be read there, or not be written
 ├── RequestError            the caller's fault: status 4xx
 ├── ServiceUnavailable      not now: 503 with Retry-After
 │   └── NoThreads           the system gives no more threads
@@ -51,6 +52,18 @@ class BuildError(RagError):
 
 class UnreadableDocument(BuildError):
     """One file cannot be read as a document."""
+
+
+class StorageError(BuildError):
+    """A published index cannot be read where it lies, cannot be used, or cannot be written there.
+
+    Args:
+        may_pass: the same attempt may succeed a little later.
+    """
+
+    def __init__(self, message: str, *, may_pass: bool = False) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass
 
 
 class RequestError(RagError):

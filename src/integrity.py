@@ -16,7 +16,8 @@ from mmap import mmap
 from pathlib import Path
 from threading import Thread, get_native_id
 
-from src.artifacts import CHECKSUMS_FILE, EXPORT, REBUILD, ModelCard, sha256_of
+from src.artifacts import EXPORT, REBUILD, ModelCard, sha256_of
+from src.checksums import read_checksums
 from src.errors import ArtifactError, IndexCorrupt, ModelMissing
 from src.retrieval.scratch import is_alive
 
@@ -151,22 +152,6 @@ class Integrity:
     def _write(self, changes: Mapping[int, object]) -> None:
         values = [changes.get(place, value) for place, value in enumerate(self._read())]
         _PAGE.pack_into(self._page, 0, *values)
-
-
-def read_checksums(index_dir: Path) -> dict[str, str]:
-    """Read the SHA-256 of each file of an index, by path.
-
-    Raises:
-        IndexCorrupt: they cannot be read.
-    """
-    path = index_dir / CHECKSUMS_FILE
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except PermissionError as exc:
-        raise IndexCorrupt(f"{path} may not be read by the server's user. Let that user read it.") from exc
-    except (OSError, UnicodeDecodeError) as exc:
-        raise IndexCorrupt(f"{path} cannot be read ({exc}). {REBUILD}") from exc
-    return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
 
 
 def _find_damage(path: Path, digest: str, error: type[ArtifactError], cure: str) -> str:

@@ -92,6 +92,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 16 MB that is really full when it is full."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        pytest.skip("mounting a tmpfs is not allowed here; root may do it on Linux")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run Ray's tests late, and the export's last: PyTorch stays in this process, where an app would find no memory."""
     items.sort(key=lambda item: [item.get_closest_marker(name) is not None for name in ("export", "ray")])

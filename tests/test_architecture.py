@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-SHARED = {"src.records", "src.errors", "src.config", "src.artifacts", "src.circuit_breaker"}
+SHARED = {"src.records", "src.errors", "src.config", "src.artifacts", "src.checksums", "src.circuit_breaker"}
 # Each package, and what of the project it may import besides itself and what is shared.
 ARROWS: dict[str, set[str]] = {
     "web": {"src.readiness", "src.rag.rag_pipeline", "src.retrieval", "src.memory"},
@@ -19,6 +19,7 @@ ARROWS: dict[str, set[str]] = {
     "memory": set(),
     "server": set(),
     "ingestion": {"src.integrity", "src.retrieval", "src.embedding", "src.rag.relevance", "src.rag.quotation"},
+    "publishing": {"src.ingestion.index_swap", "src.retrieval.vector_store"},
 }
 # The files, or the folder, that may import each library of weight.
 WRAPPERS: dict[str, set[str]] = {
@@ -32,7 +33,10 @@ WRAPPERS: dict[str, set[str]] = {
     "sentence_transformers": {
         "src/embedding/sentence_transformers_encoder.py", "src/embedding/export/"
     },
-    "requests": {"src/rag/openai_client.py", "src/retrieval/chroma_server.py"},
+    "requests": {
+        "src/rag/openai_client.py", "src/retrieval/chroma_server.py", "src/publishing/http_storage.py"
+    },
+    "obstore": {"src/publishing/s3_storage.py"},
     "limits": {"src/web/rate_limit.py"},
     "gunicorn": {"src/server/"},
     "Stemmer": {"src/retrieval/analyzer.py"},
@@ -40,8 +44,8 @@ WRAPPERS: dict[str, set[str]] = {
     "ray": {"src/ingestion/ray_engine.py"},
     "pyarrow": {"src/ingestion/ray_engine.py"},
 }  # fmt: skip
-# What builds and exports; nothing that serves may import it.
-OFFLINE = ("src.ingestion", "src.embedding.export", "src.retrieval.text_writer")
+# What builds, exports, publishes and fetches; nothing that serves may import it.
+OFFLINE = ("src.ingestion", "src.publishing", "src.embedding.export", "src.retrieval.text_writer")
 
 CHROMA = ("src.retrieval.chroma_client", "src.retrieval.chroma_server", "src.retrieval.server_vectors")
 

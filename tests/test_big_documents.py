@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from src.artifacts import CHECKSUMS_FILE, LEXICAL_FILE, MANIFEST_FILE
-from src.integrity import read_checksums
+from src.checksums import read_checksums
 from src.retrieval.text_store import BLOCK_CHARS
 from src.web.document_view import PAGE_CHARS
 from tests.conftest import Server, corpus_places, serve

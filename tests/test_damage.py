@@ -13,9 +13,10 @@ import requests
 
 from src.app_factory import create_app, load_services
 from src.artifacts import CHECKSUMS_FILE, Manifest, sha256_of
+from src.checksums import read_checksums
 from src.config import Config
 from src.errors import ArtifactError, IndexCorrupt
-from src.integrity import Integrity, read_checksums
+from src.integrity import Integrity
 from src.retrieval.scratch import SCRATCH_PREFIX, remove_stale_scratch
 from src.web.services import EXTENSION
 from tests.conftest import ROOMY, ROOT, Server, build, corpus_places, serve, wait_until

@@ -72,3 +72,22 @@ def test_index_is_committed_only_when_it_changed(tmp_path: Any) -> None:
     assert "The index is as it was." in run()
     log = subprocess.run(["git", "log", "--format=%s"], cwd=remote, capture_output=True, text=True, check=True).stdout
     assert log == "Rebuild the index\n"
+
+
+def test_index_is_published_or_committed() -> None:
+    """A variable decides; the command is the documentation's, and no key stands in it."""
+    (publish,) = [step for step in steps_of("index.yml") if "publish" in step.get("run", "")]
+    (commit,) = [step for step in steps_of("index.yml") if "git push" in step.get("run", "")]
+    assert (publish["if"], commit["if"]) == ("vars.INDEX_STORE != ''", "vars.INDEX_STORE == ''")
+    assert ".venv/bin/python build_embeddings.py publish" in publish["run"]
+    assert "secrets" not in publish["run"]
+
+
+def test_build_command_of_the_blueprint_fetches_then_compiles() -> None:
+    """Render's host gets a published index before the first start; a fetch that fails fails the deploy."""
+    (service,) = yaml.safe_load((ROOT / "render.yaml").read_text())["services"]
+    assert service["buildCommand"].split(" && ") == [
+        "pip install -r requirements.txt",
+        "python build_embeddings.py fetch",
+        "python -m compileall -q src app.py",
+    ]

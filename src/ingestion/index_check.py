@@ -1,21 +1,16 @@
-"""Whether an index on disk is whole, is what its manifest says, and finds its own chunks.
-
-`SHA256SUMS` holds the SHA-256 of every file of the index, so that damage is named before anything opens the file: the
-vector store's engine can crash on a block of zeros. The sums are not in the manifest, because the vector store writes
-other bytes at every build and one folder of documents has one manifest. The server compares them too (integrity.py).
-"""
+"""Whether an index on disk is whole, is what its manifest says, and finds its own chunks."""
 
 import hashlib
 from contextlib import closing
 from functools import cache, partial
 from pathlib import Path
 
-from src.artifacts import CHECKSUMS_FILE, LEXICAL_FILE, REBUILD, Manifest, ModelCard, sha256_of
+from src.artifacts import LEXICAL_FILE, REBUILD, Manifest, ModelCard, sha256_of
+from src.checksums import check_checksums
 from src.embedding.embedding_service import EmbeddingService
 from src.errors import ArtifactError, IndexCorrupt, ModelMissing
 from src.ingestion.chunker import embedding_text
 from src.ingestion.languages import tell_unknown
-from src.integrity import read_checksums
 from src.retrieval.index import open_index
 from src.retrieval.text_store import TextStore, check_sqlite_file
 from src.retrieval.vector_store import check_vector_files, iter_embeddings, store_format
@@ -55,27 +50,6 @@ def verify_index(index_dir: Path, model_dir: Path) -> str:
         f"{manifest.results.chunks:,} chunks, each file as it was built, embeddings as in the manifest; "
         f"{found} of {asked} chunks find themselves." + (f"\n{unknown}" if unknown else "")
     )
-
-
-def write_checksums(index_dir: Path) -> None:
-    """Write the sums of all files, in the format of `sha256sum`; the build does this last."""
-    lines = [f"{sha256_of(index_dir / name)}  {name}\n" for name in _list_files(index_dir)]
-    (index_dir / CHECKSUMS_FILE).write_text("".join(lines), encoding="utf-8")
-
-
-def check_checksums(index_dir: Path) -> None:
-    """Read every file and compare.
-
-    Raises:
-        IndexCorrupt: naming the first file that is damaged, missing or unknown.
-    """
-    known = read_checksums(index_dir)
-    found = _list_files(index_dir)
-    for name in sorted({*known, *found}):
-        _require(name in found, f"{name} is missing")
-        _require(name in known, f"{name} is not of this index: {CHECKSUMS_FILE} does not name it")
-        is_whole = sha256_of(index_dir / name) == known[name]
-        _require(is_whole, f"{name} is damaged: its SHA-256 is not the one that {CHECKSUMS_FILE} names")
 
 
 def check_parts(index_dir: Path, manifest: Manifest) -> None:
@@ -120,12 +94,6 @@ def check_canaries(index_dir: Path, model_dir: Path) -> tuple[int, int]:
     is_enough = len(canaries) - len(lost) >= ENOUGH * len(canaries)
     _require(is_enough, f"{len(lost)} of {len(canaries)} chunks are not found by their own text: {lost}")
     return len(canaries) - len(lost), len(canaries)
-
-
-def _list_files(index_dir: Path) -> list[str]:
-    """List the files by relative path; hidden ones are the system's."""
-    paths = (path.relative_to(index_dir) for path in index_dir.rglob("*") if path.is_file())
-    return sorted(path.as_posix() for path in paths if path.name != CHECKSUMS_FILE and not path.name.startswith("."))
 
 
 def _require(condition: bool, problem: str) -> None:

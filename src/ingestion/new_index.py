@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from src.artifacts import LEXICAL_FILE, SCHEMA_VERSION, BuildResults, IndexSpec, Manifest, ModelCard, measure_files
+from src.checksums import write_checksums
 from src.ingestion.build_report import progress_bar
 from src.ingestion.calibration import choose_floors
 from src.ingestion.chunker import embedding_text
-from src.ingestion.index_check import write_checksums
 from src.ingestion.kept_embeddings import Embed, KeptEmbeddings, Kind, sentence_texts
 from src.ingestion.languages import detect_language, is_known
 from src.ingestion.loader import Skipped

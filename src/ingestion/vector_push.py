@@ -9,10 +9,10 @@ import time
 from contextlib import closing
 
 from src.artifacts import LEXICAL_FILE, Manifest
+from src.checksums import check_checksums
 from src.config import Config
 from src.errors import BuildError, ConfigError
 from src.ingestion.build_report import progress_bar
-from src.ingestion.index_check import check_checksums
 from src.retrieval.chroma_server import PREFIX, ROWS_PER_WRITE, ChromaServer, name_collection
 from src.retrieval.text_store import TextStore
 from src.retrieval.vector_store import iter_embeddings

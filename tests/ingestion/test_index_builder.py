@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from src.artifacts import LEXICAL_FILE, MANIFEST_FILE, Manifest, ModelCard
+from src.checksums import write_checksums
 from src.config import Config
 from src.embedding.embedding_service import EmbeddingService
 from src.errors import BuildError
 from src.ingestion.chunker import embedding_text
 from src.ingestion.index_builder import build_index
-from src.ingestion.index_check import write_checksums
 from src.records import Filters
 from src.retrieval.text_store import TextStore
 from src.retrieval.vector_store import VectorStore, store_format

@@ -9,10 +9,10 @@ import pytest
 
 import build_embeddings
 from src.artifacts import Manifest
+from src.checksums import write_checksums
 from src.config import Config
 from src.errors import BuildError, ConfigError, VectorsUnavailable
 from src.ingestion import vector_push
-from src.ingestion.index_check import write_checksums
 from src.ingestion.vector_push import prune_vectors, push_vectors
 from src.records import Filters
 from src.retrieval.chroma_server import ChromaServer

@@ -1,0 +1,126 @@
+"""A real web server of files: with byte ranges or without, and with the faults that a test's script says."""
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+DEADLOCK_S = 20.0  # no test waits so long unless it fails
+
+
+class FileServer(ThreadingHTTPServer):
+    """Serves a folder.
+
+    Attributes:
+        faults: one is taken for each request of an archive: a status, or after how many bytes the connection breaks.
+        asked: the path and the `Range` of each request.
+        stalls_after: bytes after which a reply waits until the client has gone.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.folder = folder
+        self.ranges = True
+        self.faults: list[Callable[[_Handler, bytes], bytes | None]] = []
+        self.asked: list[tuple[str, str | None]] = []
+        self.stalls_after: int | None = None
+        self.moved: dict[str, str] = {}
+        self.closing = Event()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that was killed."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
+def status(code: int) -> Callable[["_Handler", bytes], bytes | None]:
+    """Answer with an error page."""
+
+    def answer(handler: "_Handler", _body: bytes) -> None:
+        handler.send_page(code)
+
+    return answer
+
+
+def broken_after(size: int) -> Callable[["_Handler", bytes], bytes | None]:
+    """Promise all and send a part."""
+    return lambda _handler, body: body[:size]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: FileServer
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0].lstrip("/")
+        self.server.asked.append((path, self.headers.get("Range")))
+        if path in self.server.moved:
+            self.send_response(302)
+            self.send_header("Location", self.server.moved[path])
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        file = self.server.folder / path
+        if not file.is_file():
+            self.send_page(404)
+            return
+        self._send(file.read_bytes(), is_archive=not path.endswith(".sha256"))
+
+    def _send(self, data: bytes, is_archive: bool) -> None:
+        match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")) if self.server.ranges else None
+        start = int(match[1]) if match else 0
+        if start and start >= len(data):
+            self.send_page(416)
+            return
+        body = data[start:]
+        fault = self.server.faults.pop(0) if is_archive and self.server.faults else None
+        sent = fault(self, body) if fault else body
+        if sent is None:
+            return
+        self.send_response(206 if match else 200)
+        self.send_header("Content-Length", str(len(body)))
+        if match:
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        self.end_headers()
+        if is_archive and self.server.stalls_after is not None:
+            self.wfile.write(sent[: self.server.stalls_after])
+            self.server.closing.wait(DEADLOCK_S)
+            sent = b""
+        self.wfile.write(sent)
+        self.close_connection = True
+
+    def send_page(self, code: int) -> None:
+        page = b"<html>Not what you want</html>"
+        self.send_response(code)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep the test's output clean."""
+
+
+@contextmanager
+def serve_files(folder: Path) -> Iterator[FileServer]:
+    """Serve a folder on a free port."""
+    server = FileServer(folder)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.closing.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
