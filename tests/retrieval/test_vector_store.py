@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from src.artifacts import sha256_of
-from src.errors import IndexCorrupt, VectorsUnavailable
+from src.errors import IndexCorrupt, ServiceUnavailable, VectorsUnavailable
 from src.records import Filters
 from src.retrieval.vector_store import COLLECTION, VECTORS_DIR, VectorStore, _translated, create_vectors, store_format
 from tests.conftest import ROOT
