@@ -22,6 +22,13 @@ PROXIES = {
 }
 
 
+def is_open(port: int) -> bool:
+    """Tell whether somebody listens."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
 @dataclass
 class Program:
     """A server program that is not ours."""
@@ -42,7 +49,7 @@ class Program:
         """Start it and wait until it listens."""
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(self.command, cwd=self.folder, stdout=log, stderr=log)
-        wait_until(lambda: self._is_open() or self.process.poll() is not None, f"{self.command[0]} listens")
+        wait_until(lambda: is_open(self.port) or self.process.poll() is not None, f"{self.command[0]} listens")
         assert self.process.poll() is None, self.log
 
     @contextmanager
@@ -56,11 +63,6 @@ class Program:
         finally:
             self.process.terminate()
             self.process.wait(30)
-
-    def _is_open(self) -> bool:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
-            return True
-        return False
 
 
 def run_redis(folder: Path) -> AbstractContextManager[Program]:

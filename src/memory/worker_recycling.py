@@ -186,7 +186,8 @@ class WorkerRecycling:
         what = "hand-over" if has_room else "stop first"
         logger.info("Memory [%s: %s]: %s", what, reason.text, self._probe.describe())
         self.handover.send("ask" if has_room else "leave", is_for_memory=reason.is_for_memory)
-        self._worker.is_followed = True
+        # Where the whole server stops instead, nobody goes on with the clients of this worker.
+        self._worker.is_followed = lambda: self.handover.stage in (Stage.RETIRING, Stage.LEAVING)
         os.kill(self._worker.ppid, signal.SIGTTIN)
 
     def _has_room_for_one_more(self) -> bool:

@@ -13,6 +13,7 @@ import selectors
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from socket import socket
@@ -49,8 +50,8 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
 
     # Made once, in the master, by the first worker that is prepared there.
     _relay: Relay
-    # Whether another worker serves, or will, when this one stops.
-    is_followed = False
+    # Tells, when this one stops, whether another worker goes on.
+    is_followed: Callable[[], bool] = staticmethod(lambda: False)
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -62,8 +63,7 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
             BoundedWorker._relay = Relay()
         self._stalls = Stalls()
         self._pipelined: deque[Connection] = deque()
-        self._busy = 0
-        self._swept_at = 0.0
+        self._busy, self._swept_at = 0, 0.0
         self._stops_waiting_at = float("inf")
 
     @classmethod
@@ -103,7 +103,7 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         self._waiting.end_by(self._stops_waiting_at)
         ends_at = time.monotonic() + self.cfg.graceful_timeout
         while (self._waiting or self._busy or self._pipelined) and time.monotonic() < ends_at:
-            if self.is_followed:
+            if self.is_followed():
                 self._waiting.hand_on(self._relay)
             self._tick(STOPPING_TICK_S)
         self.tpool.shutdown(wait=False)
@@ -115,7 +115,7 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         """Listen no more; where no worker follows, take those whom the system has let in: it would reset them."""
         self.set_accept_enabled(False)
         for listener in self.sockets:
-            for _ in range(0 if self.is_followed else self._most):
+            for _ in range(0 if self.is_followed() else self._most):
                 if not select.select([listener], (), (), 0)[0]:
                     break
                 self.accept(listener)
