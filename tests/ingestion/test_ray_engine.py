@@ -8,7 +8,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,9 +30,28 @@ SLOW = "A sentence of some length, and more. " * 400_000
 RAY = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class Cluster:
     """A cluster of two workers, as `ray start` makes it."""
+
+    address: str
+    process: psutil.Process
+
+    def find_workers(self) -> list[psutil.Process]:
+        """Find the processes that are at work."""
+        return [child for child in self.process.children(recursive=True) if is_at_work(child)]
+
+
+def is_at_work(process: psutil.Process) -> bool:
+    try:
+        return (process.cmdline() or [""])[0].startswith("ray::Map")
+    except psutil.Error:
+        return False
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """Start a cluster for several builds."""
     folder = tempfile.mkdtemp(prefix="ray-")  # pytest's own folder is too long for the name of a socket
     port = free_port()
     command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--num-cpus=2"]
@@ -42,10 +62,11 @@ def address() -> Iterator[str]:
         process = subprocess.Popen(command, env=RAY, stdout=output, stderr=output)
     try:
         wait_until(lambda: "runtime started" in log.read_text() or process.poll() is not None, "the cluster", LIMIT_S)
-        yield f"127.0.0.1:{port}"
+        yield Cluster(f"127.0.0.1:{port}", psutil.Process(process.pid))
     finally:
         for child in [process, *psutil.Process(process.pid).children(recursive=True)]:
-            child.kill()
+            with suppress(psutil.NoSuchProcess):  # some end with the first
+                child.kill()
         process.wait()
         shutil.rmtree(folder)
 
@@ -87,18 +108,9 @@ def require_same_as_local(config: Config, process: "subprocess.Popen[str]") -> s
 
 def count_kept(config: Config) -> int:
     for path in config.index_dir.parent.glob(".kept-embeddings-*.sqlite3"):
-        with closing(sqlite3.connect(path)) as connection:
+        with closing(sqlite3.connect(path)) as connection, suppress(sqlite3.OperationalError):  # still being made
             return int(connection.execute("SELECT count(*) FROM kept").fetchone()[0])
     return 0
-
-
-def find_workers() -> list[psutil.Process]:
-    """Find the processes of the cluster that are at work."""
-    return [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if (process.info["cmdline"] or [""])[0].startswith("ray::Map")
-    ]
 
 
 def test_build_on_a_local_cluster_gives_the_same_index(
@@ -116,36 +128,36 @@ def test_build_on_a_local_cluster_gives_the_same_index(
 
 
 def test_killed_worker_costs_its_blocks_and_a_killed_build_goes_on(
-    config: Config, address: str, start: Callable[..., "subprocess.Popen[str]"]
+    config: Config, cluster: Cluster, start: Callable[..., "subprocess.Popen[str]"]
 ) -> None:
     """Ray gives the blocks to another worker; what the killed build had embedded is not embedded again."""
     for number in range(600):
         (config.documents_dir / f"{number:03}.md").write_text(f"Room {number} is on floor {number % 7}.\n")
-    process = start("--ray-address", address)
+    process = start("--ray-address", cluster.address)
     wait_until(lambda: count_kept(config), "the first embeddings", LIMIT_S)
     process.kill()
     process.communicate()
     kept = count_kept(config)
     assert 0 < kept < 1200
 
-    process = start("--ray-address", address)
+    process = start("--ray-address", cluster.address)
     wait_until(lambda: count_kept(config) > kept, "the next embeddings", LIMIT_S)
-    [worker, *_] = find_workers()
+    [worker, *_] = cluster.find_workers()
     worker.send_signal(signal.SIGKILL)
     said = require_same_as_local(config, process)
     assert f"{1200 - kept:,} texts" in said
 
 
 def test_file_that_kills_its_parser_is_skipped(
-    config: Config, address: str, start: Callable[..., "subprocess.Popen[str]"]
+    config: Config, cluster: Cluster, start: Callable[..., "subprocess.Popen[str]"]
 ) -> None:
     """As in a local build: the parser process dies, the worker and the other files do not."""
     (config.documents_dir / "slow.md").write_text(SLOW)
     (config.documents_dir / "good.md").write_text("# Leave\n\nEveryone has 25 days of leave.\n")
-    process = start("--ray-address", address)
+    process = start("--ray-address", cluster.address)
 
     def busy() -> list[psutil.Process]:
-        children = [child for worker in find_workers() for child in worker.children()]
+        children = [child for worker in cluster.find_workers() for child in worker.children()]
         return [child for child in children if child.cpu_times().user > 1.5]
 
     wait_until(busy, "a parser process at work", LIMIT_S)
