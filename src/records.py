@@ -156,7 +156,7 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer with what it rests on. Every `[n]` in `text` is the marker of one of the citations.
+    """An answer with what it rests on. Every `[n]` in `text` outside code is the marker of a citation.
 
     Args:
         model: the LLM that wrote it; None when none did.

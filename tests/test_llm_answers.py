@@ -65,6 +65,22 @@ def test_llm_answers_from_numbered_passages_and_invented_markers_go(server: Serv
     assert llm.requests[0].authorization == "Bearer sk-test"
 
 
+def test_code_of_an_llm_passes_unchanged_on_every_way_out(server: Server, llm: LLMServer) -> None:
+    """Indexes stay, and none of them is a citation or a footnote."""
+    code = "`items[0]` and\n```py\nx[2] = y[9]\n```\n"
+    llm.script = [streamed(*f"Leave is carried over by {code}as told [1].")]
+    body = server.ask(QUESTION)
+    assert code in body["answer"]
+    assert [citation["marker"] for citation in body["citations"]] == [1]
+    with ask_for_stream(server) as response:
+        *events, (_, done) = events_of(response)
+    assert "".join(str(data["text"]) for name, data in events if name == "token") == done["answer"] == body["answer"]
+    messages = {"messages": [{"role": "user", "content": QUESTION}]}
+    content = server.post("/v1/chat/completions", messages).json()["choices"][0]["message"]["content"]
+    assert content.startswith(body["answer"] + "\n\n[1] ")
+    assert content.count("\n[") == 1
+
+
 def test_first_token_passes_through_while_the_llm_still_writes(server: Server, llm: LLMServer) -> None:
     """Nothing collects the answer on its way; `done` brings the pieces joined."""
     gate = Event()
