@@ -149,6 +149,13 @@ def test_pages_are_cut_from_one_ranking(index: Index) -> None:
     assert index.search("reimbursed days", limit=2, offset=50).hits == ()
 
 
+def test_page_behind_the_candidates_is_found_too(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search looks at as many chunks as are asked for, and at those before them."""
+    monkeypatch.setattr("src.retrieval.index.CANDIDATES", 1)
+    whole = index.search("reimbursed days", limit=4)
+    assert index.search("reimbursed days", limit=2, offset=2).hits == whole.hits[2:] != ()
+
+
 @pytest.mark.parametrize("kind", ["hybrid", "dense", "lexical"])
 def test_filters_hold_for_every_kind(index: Index, kind: str) -> None:
     """No chunk of another document comes through."""
