@@ -1,6 +1,7 @@
 """A real web server of files: with byte ranges or without, and with the faults that a test's script says."""
 
 import re
+import ssl
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ class FileServer(ThreadingHTTPServer):
     def __init__(self, folder: Path) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.folder = folder
+        self.scheme = "http"
         self.ranges = True
         self.faults: list[Callable[[_Handler, bytes], bytes | None]] = []
         self.asked: list[tuple[str, str | None]] = []
@@ -35,7 +37,7 @@ class FileServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
+        return f"{self.scheme}://127.0.0.1:{self.server_port}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of a client that was killed."""
@@ -112,9 +114,14 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve_files(folder: Path) -> Iterator[FileServer]:
-    """Serve a folder on a free port."""
+def serve_files(folder: Path, certificate: Path | None = None, key: Path | None = None) -> Iterator[FileServer]:
+    """Serve a folder on a free port, with https where there is a certificate."""
     server = FileServer(folder)
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.scheme = "https"
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import pytest
 from src.artifacts import Manifest
 from src.publishing.storage import BLOCK_BYTES
 from tests.conftest import ROOT, corpus_places, wait_until
-from tests.publishing.file_server import FileServer, broken_after, status
+from tests.publishing.file_server import FileServer, broken_after, serve_files, status
 from tests.publishing.published import Done, Published, all_bytes
 
 CORPUS = Path(corpus_places()["INDEX_DIR"])
@@ -129,6 +130,27 @@ def test_server_that_moved_the_archive_is_followed(
     """Release pages of code hosts lead to a store of files."""
     files.moved = {f"old/{name}": f"/{name}" for name in all_bytes(published.folder)}
     assert run("fetch", INDEX_URL=f"{files.url}/old/{published.archive.name}").code == 0
+    require_fetched(tmp_path / "data" / "index")
+
+
+def test_address_with_https_does_not_lead_to_one_without(
+    files: FileServer, published: Published, run: Callable[..., Done], tmp_path: Path
+) -> None:
+    """Who stands on the way could change both the archive and the sum beside it."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl, which makes a certificate, is not here")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-nodes", "-newkey", "rsa:2048", "-days", "1", "-subj", "/CN=test"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    with serve_files(published.folder, certificate, key) as secure:
+        address = {"INDEX_URL": f"{secure.url}/{published.archive.name}", "REQUESTS_CA_BUNDLE": str(certificate)}
+        secure.moved = {name: f"{files.url}/{name}" for name in all_bytes(published.folder)}
+        done = run("fetch", **address)
+        assert (done.code, done.err.count("\n")) == (1, 1)
+        assert "leads to an address without https" in done.err
+        secure.moved = {}
+        assert run("fetch", **address).code == 0
     require_fetched(tmp_path / "data" / "index")
 
 
