@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import update_wrapper
+from functools import _lru_cache_wrapper, lru_cache, partial, update_wrapper
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class BuildOnce(Generic[T]):
-    """A cache that is single-flight for each `Config`: cold callers meet at a lock, one builds, a failure is not kept.
+    """`lru_cache` made single-flight for each `Config`: cold callers meet at a lock, one builds, a failure is not kept.
 
     Each getter has locks of its own, so that nothing quick (`/ready`, `/documents`) waits for what is slow to build.
     The getters call one another in one direction only.
@@ -21,16 +21,17 @@ class BuildOnce(Generic[T]):
 
     def __init__(self, build: Callable[[Config], T]) -> None:
         self._build = build
-        self._built: dict[Config, T] = {}
-        self._locks: dict[Config, Lock] = {}
+        self._lock = Lock()
+        self._caches: dict[Config, tuple[_lru_cache_wrapper[T], Lock]] = {}
+        self._built: dict[Config, T] = {}  # what `peek` sees while a lock is held
         update_wrapper(self, build)
 
     def __call__(self, config: Config) -> T:
         """Return the service, building it if this is the first call."""
-        with self._lock_of(config):
-            if config not in self._built:
-                self._built[config] = self._build(config)
-            return self._built[config]
+        cache, lock = self._cache_of(config)
+        with lock:
+            built = self._built[config] = cache()
+            return built
 
     def peek(self, config: Config) -> T | None:
         """Return the service if it is in memory; None if it is not, without building it or waiting for it."""
@@ -38,8 +39,15 @@ class BuildOnce(Generic[T]):
 
     def clear(self, config: Config) -> None:
         """Forget the service; the next call builds it again."""
-        with self._lock_of(config):
+        cache, lock = self._cache_of(config)
+        with lock:
+            cache.cache_clear()
             self._built.pop(config, None)
 
-    def _lock_of(self, config: Config) -> Lock:
-        return self._locks.setdefault(config, Lock())
+    def _cache_of(self, config: Config) -> tuple[_lru_cache_wrapper[T], Lock]:
+        cached = self._caches.get(config)
+        if cached is None:
+            with self._lock:
+                fresh = lru_cache(maxsize=1)(partial(self._build, config)), Lock()
+                cached = self._caches.setdefault(config, fresh)
+        return cached
