@@ -41,13 +41,7 @@ def download(source: Source, name: str, part: Path, tell: Callable[[str], None])
         StorageError: it does not come; what has come stays for the next time.
     """
 
-    def attempt() -> None:
-        stream = source.open(name, _size_of(part))
-        with part.open("ab") as file:
-            file.truncate(stream.start)
-        _append(stream, part, tell)
-
-    _retry(attempt, lambda: _size_of(part), tell)
+    _retry(lambda: _append(source.open(name, _size_of(part)), part, tell), lambda: _size_of(part), tell)
 
 
 def _retry(attempt: Callable[[], T], measure: Callable[[], int], tell: Callable[[str], None]) -> T:
@@ -73,6 +67,7 @@ def _append(stream: Stream, part: Path, tell: Callable[[str], None]) -> None:
     done, told = stream.start, time.monotonic()
     try:
         with part.open("ab") as file:
+            file.truncate(stream.start)
             for block in stream.blocks:
                 file.write(block)
                 done += len(block)

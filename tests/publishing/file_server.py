@@ -29,6 +29,7 @@ class FileServer(ThreadingHTTPServer):
         self.folder = folder
         self.scheme = "http"
         self.ranges = True
+        self.tells_size = True
         self.faults: list[Callable[[_Handler, bytes], bytes | None]] = []
         self.asked: list[tuple[str, str | None]] = []
         self.stalls_after: int | None = None
@@ -90,7 +91,8 @@ class _Handler(BaseHTTPRequestHandler):
         if sent is None:
             return
         self.send_response(206 if match else 200)
-        self.send_header("Content-Length", str(len(body)))
+        if self.server.tells_size:
+            self.send_header("Content-Length", str(len(body)))
         if match:
             self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
         self.end_headers()

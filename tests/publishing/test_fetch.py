@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from src.artifacts import Manifest
+from src.publishing import download
 from src.publishing.storage import BLOCK_BYTES
 from tests.conftest import ROOT, corpus_places, wait_until
 from tests.publishing.file_server import FileServer, broken_after, serve_files, status
@@ -275,6 +276,19 @@ def test_wrong_sum_leaves_no_part_to_go_on_with(
     assert left_beside(tmp_path / "data" / "index") == []
 
 
+def test_progress_tells_how_much_of_how_much(
+    files: FileServer, published: Published, run: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line from time to time, which a log can hold; the last one is the whole."""
+    monkeypatch.setattr(download, "PROGRESS_EVERY_S", 0.0)
+    done = run("fetch", INDEX_URL=f"{files.url}/{published.archive.name}")
+    whole = f"{published.archive.stat().st_size / 1e6:.1f}"
+    lines = [line for line in done.out.splitlines() if line.endswith(f" of {whole} MB are here.")]
+    assert len(lines) > 2
+    assert lines[0].startswith(f"{BLOCK_BYTES / 1e6:.1f} of")
+    assert lines[-1].startswith(f"{whole} of")
+
+
 def test_error_page_is_not_taken_for_an_archive(
     files: FileServer, published: Published, run: Callable[..., Done], tmp_path: Path
 ) -> None:
@@ -312,7 +326,12 @@ def test_full_disk_is_one_line_and_the_old_index_stays(
     (index_dir / "manifest.json").write_text("old")
     address = {"INDEX_URL": f"{files.url}/{published.archive.name}", "INDEX_DIR": str(index_dir)}
     sizes = published.archive.stat().st_size, sum(Manifest.load(CORPUS).results.file_bytes.values())
-    for room in (0, sizes[0] // 2, sizes[0] + sizes[1] // 2):
+    for room, files.tells_size in (
+        (0, True),
+        (sizes[0] // 2, True),
+        (sizes[0] // 2, False),
+        (sizes[0] + sizes[1] // 2, False),
+    ):
         (small_disk / "filler").unlink(missing_ok=True)
         left = os.statvfs(small_disk)
         (small_disk / "filler").write_bytes(bytes(left.f_bavail * left.f_bsize - room))
@@ -320,6 +339,8 @@ def test_full_disk_is_one_line_and_the_old_index_stays(
         assert (done.code, done.err.count("\n")) == (1, 1)
         assert "old index is as it was" in done.err
         assert all_bytes(index_dir) == {"manifest.json": b"old"}
+        has_part = room > sizes[0]  # one that has come as a whole is not asked for again
+        assert len(left_beside(index_dir)) == (2 if has_part else 1)
     (small_disk / "filler").unlink()
     assert run("fetch", **address).code == 0
     require_fetched(index_dir)
