@@ -180,7 +180,9 @@ def _export(config: Config, arguments: argparse.Namespace) -> None:
     original = load_original(name)
     print(ModelSize.of(original).summary(config.memory_limit_mb), flush=True)
     card = export_model(original, name, config.model_dir)
+    prompts = ", ".join(f"{kind} {text!r}" for kind, text in card.prompts.items()) or "none"
     print(f"Exported {card.name} to {config.model_dir}. Now rebuild the index: python build_embeddings.py")
+    print(f"Prompts: {prompts}")
 
 
 def _fail(message: str) -> int:
