@@ -1,10 +1,13 @@
 """The report of the memory as text, and the metrics."""
 
+import gc
 import re
+
+import pytest
 
 from src.app_factory import create_app
 from src.config import Config
-from src.web.memory_report import report_as_text
+from src.web.memory_report import report_as_text, report_json
 from src.web.metrics import write_metrics
 from src.web.services import EXTENSION, Services
 from tests.conftest import ROOMY
@@ -35,6 +38,16 @@ def test_report_is_laid_out_with_what_each_step_took() -> None:
         ["NORMAL", "->", "CAUTIOUS", "at", "79.0", "%"],
     ):
         assert row in rows
+
+
+def test_report_rounds_and_counts_what_the_master_froze(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two places are enough for megabytes; objects that the collector does not see are there all the same."""
+    monkeypatch.setattr(gc, "get_freeze_count", lambda: 10**9)
+    report = report_json(create_app(Config.from_env(ROOMY)).extensions[EXTENSION])
+    (process,) = report["processes"]
+    assert all(value == round(value, 2) for value in process.values() if isinstance(value, float))
+    assert process["rss_mb"] > 10
+    assert report["python_objects"] > 10**9
 
 
 def test_metrics_are_in_bytes_and_say_the_mode() -> None:
