@@ -13,7 +13,7 @@ from typing import Self
 from src.errors import IndexCorrupt, IndexMismatch, IndexMissing, ModelMissing
 from src.json_files import digest, may_be_read, read_json, write_json
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 LEXICAL_FILE = "lexical.sqlite3"
 MANIFEST_FILE = "manifest.json"
 CHECKSUMS_FILE = "SHA256SUMS"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _SCHEMA = """
 CREATE TABLE documents (
     id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, title TEXT NOT NULL, sha256 TEXT NOT NULL,
-    page_starts TEXT NOT NULL, characters INTEGER NOT NULL, first_block INTEGER NOT NULL
+    characters INTEGER NOT NULL, first_block INTEGER NOT NULL
 );
 CREATE TABLE blocks (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE chunks (
@@ -66,9 +66,9 @@ class TextWriter:
         self._documents += 1
         text = document.text
         blocks = [text[at : at + BLOCK_CHARS] for at in range(0, len(text), BLOCK_CHARS)]
-        about = (document.path, document.title, document.sha256, _to_json(document.page_starts), len(text))
+        about = (document.path, document.title, document.sha256, len(text))
         self._connection.execute(
-            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?)", (self._documents, *about, self._blocks)
+            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?)", (self._documents, *about, self._blocks)
         )
         self._connection.executemany("INSERT INTO blocks VALUES (?, ?)", enumerate(blocks, start=self._blocks))
         self._blocks += len(blocks)
