@@ -40,7 +40,6 @@ def download(source: Source, name: str, part: Path, tell: Callable[[str], None])
     Raises:
         StorageError: it does not come; what has come stays for the next time.
     """
-
     _retry(lambda: _append(source.open(name, _size_of(part)), part, tell), lambda: _size_of(part), tell)
 
 

@@ -83,7 +83,7 @@ def test_killed_fetch_goes_on_where_it_was(
     files: FileServer, published: Published, run: Callable[..., Done], old_index: Path
 ) -> None:
     """The second attempt asks only for the rest; until then the old index is there."""
-    files.stalls_after = 100_000
+    files.stalls_after = published.archive.stat().st_size - 1000
     env = {**os.environ, **corpus_places(), "INDEX_DIR": str(old_index), **published.lines}
     env["INDEX_URL"] = f"{files.url}/{published.archive.name}"
     before = all_bytes(old_index)
@@ -116,13 +116,14 @@ def test_connection_that_breaks_is_taken_up_again(
 ) -> None:
     """After an overload and two breaks; a server without ranges sends all of it once more."""
     files.ranges = has_ranges
-    files.faults = [status(503), broken_after(100_000), broken_after(80_000)]
+    half, quarter = (published.archive.stat().st_size // parts for parts in (2, 4))
+    files.faults = [status(503), broken_after(half), broken_after(quarter)]
     done = run("fetch", INDEX_URL=f"{files.url}/{published.archive.name}")
     assert (done.code, done.err) == (0, "")
     assert done.out.count("Trying again") == 3
     require_fetched(tmp_path / "data" / "index")
     asked = [wanted for path, wanted in files.asked if path == published.archive.name]
-    assert asked == [None, None, "bytes=100000-", "bytes=180000-" if has_ranges else "bytes=80000-"]
+    assert asked == [None, None, f"bytes={half}-", f"bytes={half + quarter if has_ranges else quarter}-"]
 
 
 def test_server_that_moved_the_archive_is_followed(
@@ -194,7 +195,7 @@ def no_archive(published: Published) -> None:
 
 
 def half_a_file(published: Published) -> None:
-    published.archive.write_bytes(published.archive.read_bytes()[:-100_000])
+    published.archive.write_bytes(published.archive.read_bytes()[: published.archive.stat().st_size // 2])
 
 
 def half_an_archive(published: Published) -> None:

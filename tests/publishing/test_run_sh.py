@@ -1,4 +1,4 @@
-"""`./run.sh` and Compose's build start from a published index."""
+"""`./run.sh` starts from a published index."""
 
 import subprocess
 from pathlib import Path
