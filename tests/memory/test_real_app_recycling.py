@@ -17,7 +17,7 @@ def test_handovers_of_the_real_app_fail_no_chat(tmp_path: Path) -> None:
     ) as server:
         server.chat()
         with load.on(server, clients=4, think_s=0.05):
-            wait_until(lambda: server.handovers >= 3, "3 hand-overs", 90)
+            wait_until(lambda: server.handovers >= 3, "3 hand-overs", 300)
     assert load.failures == []
 
 

@@ -218,7 +218,7 @@ def test_kept_connections_go_to_the_successor(tmp_path: Path) -> None:
         for client in clients:
             client.start()
         with Load().on(server, clients=2, think_s=0.05):
-            wait_until(lambda: server.handovers >= 3 and len(seen) > 60, "3 hand-overs", 60)
+            wait_until(lambda: server.handovers >= 3 and len(seen) > 60, "3 hand-overs", 180)
         stop.set()
         for client in clients:
             client.join()
