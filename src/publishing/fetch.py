@@ -48,10 +48,14 @@ def fetch_index(config: Config, tell: Callable[[str], None]) -> str:
 
 
 def _is_here(index_dir: Path, fingerprint: str) -> bool:
+    """Tell whether the index is here, and whole: a damaged one is fetched again."""
     try:
-        return Manifest.load(index_dir).fingerprint == fingerprint
+        is_here = Manifest.load(index_dir).fingerprint == fingerprint
+        if is_here:
+            check_checksums(index_dir)
     except ArtifactError:
         return False
+    return is_here
 
 
 def _require_digest(part: Path, digest: str, name: str) -> None:

@@ -60,6 +60,18 @@ def test_index_that_is_here_is_not_fetched_again(
     assert "already" in done.out
 
 
+def test_index_that_is_here_but_damaged_is_fetched_again(
+    files: FileServer, published: Published, old_index: Path, run: Callable[..., Done]
+) -> None:
+    """The manifest alone does not tell."""
+    address = {"INDEX_URL": f"{files.url}/{published.archive.name}"}
+    assert run("fetch", **address).code == 0
+    texts = old_index / "lexical.sqlite3"
+    texts.write_bytes(bytes(texts.stat().st_size))
+    assert run("fetch", **address).code == 0
+    require_fetched(old_index)
+
+
 def test_fetch_without_an_address_does_nothing(run: Callable[..., Done], tmp_path: Path) -> None:
     """A build command can hold it always."""
     done = run("fetch")
