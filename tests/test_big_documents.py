@@ -28,8 +28,8 @@ def add_big_document(index: Path) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         number = connection.execute("SELECT max(id) + 1 FROM documents").fetchone()[0]
         block = connection.execute("SELECT max(id) + 1 FROM blocks").fetchone()[0]
-        row = (number, "big.txt", "Big", "0" * 64, "[0]", len(TEXT), block)
-        connection.execute("INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        row = (number, "big.txt", "Big", "0" * 64, len(TEXT), block)
+        connection.execute("INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?)", row)
         blocks = [TEXT[at : at + BLOCK_CHARS] for at in range(0, len(TEXT), BLOCK_CHARS)]
         connection.executemany("INSERT INTO blocks VALUES (?, ?)", enumerate(blocks, start=block))
         connection.executemany(

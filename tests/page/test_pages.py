@@ -170,7 +170,7 @@ def test_documents_are_text_and_never_markup(page: Page, hostile_server: Server)
     open_chat(page, hostile_server)
     ask(page, "Where does the spare key of the cellar hang?")
     exchange = last_exchange(page)
-    expect(exchange.locator(".text")).to_contain_text("<img src=x onerror=alert(1)>")
+    expect(exchange.locator(".text")).to_contain_text("‹img src=x onerror=alert(1)>")
     expect(page.locator("main img, main script, main b img")).to_have_count(0)
     assert all(
         href.startswith("http")
