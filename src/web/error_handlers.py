@@ -10,7 +10,7 @@ from flask import Flask, Response, g, jsonify, make_response, render_template, r
 from werkzeug.exceptions import HTTPException
 
 from src.errors import ArtifactError, RequestError, ServiceUnavailable
-from src.web.pages import prefers_html
+from src.web.pages import get_texts, prefers_html
 
 _FOLDERS = re.compile(r"(?<![\w:/.])/(?:[^/\s'\"]+/)+")
 
@@ -26,13 +26,13 @@ _CODES = {
     415: "unsupported_media_type",
     429: "rate_limited",
 }
-_TITLES = {
-    401: "A key is needed",
-    404: "Not here",
-    405: "Not here",
-    429: "A moment, please",
-    500: "Something failed",
-    503: "Not available right now",
+_TITLES = {  # keys of texts.json
+    401: "key_is_needed",
+    404: "not_here",
+    405: "not_here",
+    429: "a_moment_please",
+    500: "something_failed",
+    503: "not_available",
 }
 
 
@@ -45,7 +45,7 @@ def error_response(status: int, code: str, message: str, *, retry_after_s: int |
     """Give `{"error": {...}}` or its page, with its status, and `Retry-After` where waiting helps."""
     error = {"code": code, "message": without_folders(message), "request_id": g.get("request_id", "")}
     if request.method in ("GET", "HEAD") and prefers_html():
-        title = _TITLES.get(status, "That did not work")
+        title = get_texts()[_TITLES.get(status, "did_not_work")]
         response = make_response(render_template("error.html", title=title, status=status, error=error))
     else:
         response = jsonify(error=error)

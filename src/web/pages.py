@@ -4,6 +4,7 @@ Assets are scripts, styles and the icon. Their addresses carry one hash of the w
 them. The hash is in the path, not in a query: a module that imports `./api.js` gets the hashed address, too.
 """
 
+import json
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from flask import Response, make_response, render_template, request, send_from_directory, url_for
 
 STATIC_DIR = Path(__file__).parent / "static"
+TEXTS = Path(__file__).parent / "texts.json"
 ONE_YEAR_S = 31_536_000
 
 
@@ -21,6 +23,13 @@ def get_assets_version() -> str:
     for path in sorted(STATIC_DIR.iterdir()):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
+
+
+@lru_cache(maxsize=1)
+def get_texts() -> dict[str, str]:
+    """Return the words of the pages and their scripts by key, read once."""
+    texts: dict[str, str] = json.loads(TEXTS.read_text(encoding="utf-8"))
+    return texts
 
 
 def asset_url(name: str) -> str:

@@ -161,7 +161,7 @@ def test_hand_over_is_marked_in_the_plot(page: Page, tmp_path: Path) -> None:
 
 
 def test_everything_together_is_small() -> None:
-    """Templates, scripts, styles and the icon, uncompressed."""
+    """Templates, scripts, styles, the icon and the words, uncompressed."""
     web = resources.files("src.web")
-    files = [file for folder in ("static", "templates") for file in (web / folder).iterdir()]
+    files = [web / "texts.json", *(file for folder in ("static", "templates") for file in (web / folder).iterdir())]
     assert sum(len(file.read_bytes()) for file in files) < MAX_BYTES

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.conftest import DOCUMENTS, ROOT, Server, build, corpus_places, serve
 from tests.page.conftest import ask, last_exchange, open_chat, words, words_of_marks
@@ -49,7 +49,7 @@ def test_page_is_strict_and_whole(server: Server, path: str) -> None:
     assert "frame-ancestors 'none'" in policy
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert response.headers["Referrer-Policy"] == "no-referrer"
-    assert not re.search(r"<script(?![^>]*\bsrc=)|<style| style=| on\w+=", response.text)
+    assert not re.search(r"<script(?![^>]*(?:\bsrc=|type=.application/json))|<style| style=| on\w+=", response.text)
     assets = re.findall(r'(?:src|href)="(/assets/[^"]+)"', response.text)
     assert assets
     for address in assets:
@@ -123,6 +123,25 @@ def test_name_of_the_app_is_one_setting(tmp_path: Path) -> None:
         assert running.get("/v1/models").json()["data"][0]["id"] == "Acme <Handbook>"
         assert "] Acme <Handbook>: Memory [startup]" in running.log.read_text()
         assert running.get("/openapi.json").json()["info"]["title"] == "Acme <Handbook>"
+
+
+def test_scripts_say_what_the_page_was_given(page: Page, server: Server) -> None:
+    """The words that scripts put in are those of texts.json, too: a translation needs no other file."""
+    german = {"ready": "Bereit: {documents}, {passages}.", "documents_many": "{count} Dokumente", "quoted": "Zitat"}
+
+    def translate(route: Route) -> None:
+        html = route.fetch().text()
+        for key, value in german.items():
+            html, count = re.subn(rf'("{key}": )"[^"]*"', rf'\1"{value}"', html)
+            assert count == 1
+        route.fulfill(body=html, content_type="text/html")
+
+    page.route(server.url + "/", translate)
+    page.goto(server.url + "/")
+    total = server.get("/documents").json()["total"]
+    expect(page.locator("#status")).to_contain_text(f"Bereit: {total} Dokumente, ")
+    ask(page, "How many days of annual leave do employees get?")
+    expect(last_exchange(page).locator(".badge")).to_have_text("Zitat")
 
 
 def test_list_search_and_reading_lead_to_one_another(page: Page, server: Server) -> None:

@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from src.errors import ArtifactError
 from src.memory.thresholds import CAUTIOUS_PERCENT, DEGRADED_PERCENT
 from src.web.access import public
-from src.web.pages import STATIC_DIR, asset_url, get_assets_version, page_response, send_asset
+from src.web.pages import STATIC_DIR, asset_url, get_assets_version, get_texts, page_response, send_asset
 from src.web.services import get_services
 from src.web.suggestions import suggest_questions
 
@@ -15,9 +15,9 @@ page_routes.add_app_template_global(asset_url, "asset")
 
 
 @page_routes.app_context_processor
-def name_the_app() -> dict[str, str]:
-    """Give every template the name that its head shows."""
-    return {"app_name": get_services().config.app_name}
+def name_and_texts() -> dict[str, object]:
+    """Give every template the name that its head shows, and the words."""
+    return {"app_name": get_services().config.app_name, "texts": get_texts()}
 
 
 @page_routes.get("/")

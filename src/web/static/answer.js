@@ -3,6 +3,7 @@
 import { el } from "./dom.js";
 import { highlightsOf, markSentence } from "./highlight.js";
 import { drawMarkdown } from "./markdown.js";
+import { text } from "./texts.js";
 
 const MOST_OFFERED = 3;
 const MOST_FOLLOW_UPS = 2;
@@ -22,7 +23,7 @@ export function showAnswer(target, body, open) {
 }
 
 function markerButton(citation, open) {
-  const name = `Source ${citation.marker}: ${placeOf(citation)}`;
+  const name = text("source", { number: citation.marker, place: placeOf(citation) });
   const button = el("button", { type: "button", class: "marker", "aria-label": name }, `${citation.marker}`);
   button.dataset.peek = `${placeOf(citation)}\n${firstWords(citation.excerpt, 400)}`;
   button.addEventListener("click", () => open(citation, citation.url, button));
@@ -30,7 +31,7 @@ function markerButton(citation, open) {
 }
 
 export function placeOf({ title, section, page }) {
-  return [title, section, page ? `page ${page}` : ""].filter(Boolean).join(" · ");
+  return [title, section, page ? text("page_number", { page }) : ""].filter(Boolean).join(" · ");
 }
 
 // What a person should know about how the answer came about: [short mark, explanation].
@@ -39,17 +40,16 @@ export function remarks(body) {
   const { model, mode, notice, sources } = body;
   if (body.answered_by === "none") {
     // A greeting has neither an answer nor sources, and needs no remark.
-    if (sources.length) found.push(["No answer found", "Nothing was made up."]);
+    if (sources.length) found.push([text("no_answer"), text("no_answer_note")]);
   } else if (body.answered_by === "extractive") {
-    found.push(["Quoted", "This stands in the documents; no language model wrote it."]);
+    found.push([text("quoted"), text("quoted_note")]);
   } else {
-    found.push(["Written by AI", `${model ?? "A language model"} wrote this from the passages below. Check what matters.`]);
+    found.push([text("written_by_ai"), text("written_by_ai_note", { model: model ?? text("a_language_model") })]);
   }
   if (mode === "DEGRADED" && sources.length && !notice) {
-    const words = "The server is short of memory, so it looked for your words, not their meaning.";
-    found.push(["Word search only", `${words} It may have missed passages that say it in other words.`]);
+    found.push([text("word_search_only"), text("word_search_only_note")]);
   } else if (mode === "CAUTIOUS" && sources.length) {
-    found.push(["Fewer passages", "The server's memory is getting short, so it read fewer passages than usual."]);
+    found.push([text("fewer_passages"), text("fewer_passages_note")]);
   }
   return found;
 }
@@ -72,7 +72,7 @@ export function sourcesList(body, open) {
     });
     return el("li", { class: "line" }, link, ` ${firstWords(source.text, 160)}`);
   });
-  const heading = body.citations.length ? "More passages" : "Nearest passages";
+  const heading = text(body.citations.length ? "more_passages" : "nearest_passages");
   return el("section", { class: "sources", "aria-label": heading }, el("h3", {}, heading), el("ul", {}, ...items));
 }
 
@@ -95,9 +95,10 @@ function allSources(body, open) {
   if (!body.sources.length) return null;
   const cited = body.citations.map((citation) => sourceItem(citation, citation.url, `${citation.marker}`, citation.excerpt, open));
   const read = body.sources.map((source) => sourceItem(source, urlOf(source), null, source.text, open));
-  const details = el("details", { class: "sources" }, el("summary", {}, `Passages: ${cited.length} cited, ${read.length} read`));
-  if (cited.length) details.append(el("h3", {}, "Cited"), el("ul", {}, ...cited));
-  details.append(el("h3", {}, "All that were read"), el("ul", {}, ...read));
+  const summary = text("cited_and_read", { cited: cited.length, read: read.length });
+  const details = el("details", { class: "sources" }, el("summary", {}, summary));
+  if (cited.length) details.append(el("h3", {}, text("cited")), el("ul", {}, ...cited));
+  details.append(el("h3", {}, text("all_read")), el("ul", {}, ...read));
   return details;
 }
 

@@ -1,11 +1,11 @@
 // Talks to the server: the key, what can go wrong in words, and the event stream of an answer.
 
+import { text } from "./texts.js";
+
 const KEY = "rag.key";
 const BUSY = new Set([429, 502, 503, 504]);
 const DEFAULT_WAIT_S = 5;
 const LONGEST_WAIT_S = 3600;
-
-const LOST = "The connection to the service was lost.";
 
 // kind: "key" a key is needed, "busy" worth waiting `waitS` seconds, "lost" no connection, "failed" anything else.
 export class Problem extends Error {
@@ -34,7 +34,7 @@ export async function request(path, options = {}) {
     response = await fetch(path, { ...options, headers });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem("lost", LOST);
+    throw new Problem("lost", text("service_lost"));
   }
   if (!response.ok) throw await problemOf(response);
   return response;
@@ -61,7 +61,7 @@ export async function* askStreaming(message, history, signal) {
     yield [name, data];
     if (name === "done") return;
   }
-  throw new Problem("lost", "The connection broke off before the answer was complete.");
+  throw new Problem("lost", text("broke_off"));
 }
 
 async function* readEvents(body) {
@@ -77,7 +77,7 @@ async function* readEvents(body) {
     }
   } catch (error) {
     if (error.name === "AbortError" || error instanceof Problem) throw error;
-    throw new Problem("lost", LOST);
+    throw new Problem("lost", text("service_lost"));
   }
 }
 
@@ -98,7 +98,7 @@ async function problemOf(response) {
   } catch {
     // A proxy in front answered in its own words.
   }
-  const message = error.message ?? `The service answered with error ${response.status}.`;
+  const message = error.message ?? text("service_error", { status: response.status });
   if (response.status === 401) return new Problem("key", message);
   if (BUSY.has(response.status)) {
     return new Problem("busy", message, { waitS: waitOf(response.headers.get("Retry-After")), code: error.code });

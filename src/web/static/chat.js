@@ -8,6 +8,7 @@ import { askForKey, onKey, showKeyForm } from "./key_form.js";
 import { hide as hidePeek } from "./peek.js";
 import { closeSource } from "./source_panel.js";
 import { Readiness } from "./readiness.js";
+import { text } from "./texts.js";
 
 const MAX_WAITS = 10;
 const input = byId("message");
@@ -18,7 +19,7 @@ let running = null;
 const readiness = new Readiness((words, phase) => {
   byId("status").dataset.phase = phase;
   byId("status").textContent = words;
-  if (running && phase === "loading") running.view.say(`${words} Your question is sent as soon as it is ready.`);
+  if (running && phase === "loading") running.view.say(text("sent_when_ready", { state: words }));
 });
 
 async function send(question) {
@@ -35,8 +36,8 @@ async function send(question) {
     saveExchanges(exchanges);
     view.root.scrollIntoView({ block: "start" });
   } catch (problem) {
-    if (problem.name === "AbortError") view.tell("Stopped", "You stopped this answer.", view.againButton("Ask again"));
-    else view.tell(problem.kind === "lost" ? "Connection lost" : "Not answered", problem.message, view.againButton("Try again"));
+    if (problem.name === "AbortError") view.tell(text("stopped"), text("stopped_note"), view.againButton(text("ask_again")));
+    else view.tell(text(problem.kind === "lost" ? "connection_lost" : "not_answered"), problem.message, view.againButton(text("try_again")));
     if (!(problem instanceof Problem) && problem.name !== "AbortError") throw problem;
   } finally {
     running = null;
@@ -61,9 +62,9 @@ async function persist(view, signal) {
 
 async function readAnswer(view, signal) {
   let answer = "";
-  view.say("Looking it up …");
+  view.say(text("looking_up"));
   for await (const [name, data] of askStreaming(view.question, historyOf(exchanges), signal)) {
-    if (name === "sources") view.say("Reading the passages …");
+    if (name === "sources") view.say(text("reading_passages"));
     if (name === "token") view.stream((answer += data.text));
     if (name === "done") return data;
   }
@@ -74,24 +75,24 @@ async function waitOut(view, problem, signal) {
   if (problem.code === "warming_up") readiness.watch();
   const end = Date.now() + problem.waitS * 1000;
   const left = el("span", { "aria-hidden": "true", class: "countdown" });
-  byId("status").textContent = `The service is busy. Asking again by itself in ${problem.waitS} seconds.`;
+  byId("status").textContent = text("busy", { seconds: problem.waitS });
   await new Promise((resolve, reject) => {
     const stop = (then) => () => (clearInterval(timer), then());
-    const now = el("button", { type: "button", class: "quiet", onclick: () => stop(resolve)() }, "Ask now");
+    const now = el("button", { type: "button", class: "quiet", onclick: () => stop(resolve)() }, text("ask_now"));
     const tick = () => {
       const seconds = Math.ceil((end - Date.now()) / 1000);
-      left.textContent = ` Asking again in ${Math.max(seconds, 0)} s.`;
+      left.textContent = ` ${text("asking_again_in", { seconds: Math.max(seconds, 0) })}`;
       if (seconds <= 0) stop(resolve)();
     };
     const timer = setInterval(tick, 250);
-    view.tell("One moment", [problem.message, left], now);
+    view.tell(text("one_moment"), [problem.message, left], now);
     tick();
     signal.addEventListener("abort", stop(() => reject(signal.reason)), { once: true });
   });
 }
 
 async function waitForKey(view, signal) {
-  view.tell("A key is needed", "The question is sent when you have given it below.");
+  view.tell(text("key_is_needed"), text("key_is_needed_note"));
   await askForKey(signal);
   input.focus();
 }
@@ -142,7 +143,7 @@ byId("new").addEventListener("click", () => {
   showRunning(false);
   input.focus();
 });
-byId("save").addEventListener("click", () => saveText("conversation.md", asMarkdown(exchanges)));
+byId("save").addEventListener("click", () => saveText(text("conversation_file"), asMarkdown(exchanges)));
 input.addEventListener("keydown", (event) => {
   if (event.isComposing) return;
   if (event.key === "Enter" && !event.shiftKey) {

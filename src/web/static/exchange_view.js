@@ -4,6 +4,7 @@ import { asPlainText, followUps, showAnswer, showRemarks, showText, sourcesList 
 import { postJson } from "./api.js";
 import { byId, copyText, el } from "./dom.js";
 import { openSource } from "./source_panel.js";
+import { text } from "./texts.js";
 
 const takesFeedback = byId("conversation").dataset.feedback === "on";
 
@@ -44,15 +45,15 @@ export class ExchangeView {
     if (body.notice) this.notice.append(el("p", { class: "note" }, body.notice));
     showAnswer(this.text, body, openSource);
     showRemarks(this.remarks, body);
-    const copy = quietButton("Copy", async () => {
+    const copy = quietButton(text("copy_answer"), async () => {
       await copyText(asPlainText(body));
-      copy.textContent = "Copied";
-      setTimeout(() => (copy.textContent = "Copy"), 2000);
+      copy.textContent = text("copied");
+      setTimeout(() => (copy.textContent = text("copy_answer")), 2000);
     });
     const feedback = takesFeedback && body.sources.length ? feedbackButtons(body.request_id) : [];
     const next = followUps(body).map((question) => quietButton(question, () => this.ask(question)));
-    this.more.append(sourcesList(body, openSource) ?? "", el("div", { class: "actions" }, copy, this.againButton("Ask again"), ...feedback));
-    if (next.length) this.more.append(el("div", { class: "actions next", role: "group", "aria-label": "Ask next" }, ...next));
+    this.more.append(sourcesList(body, openSource) ?? "", el("div", { class: "actions" }, copy, this.againButton(text("ask_again")), ...feedback));
+    if (next.length) this.more.append(el("div", { class: "actions next", role: "group", "aria-label": text("ask_next") }, ...next));
   }
 
   tell(mark, words, ...buttons) {
@@ -93,7 +94,7 @@ function feedbackButtons(requestId) {
       pressed.title = problem.message;
     }
   };
-  const buttons = [["Helpful", true], ["Not helpful", false]].map(([label, helpful]) => {
+  const buttons = [[text("helpful"), true], [text("not_helpful"), false]].map(([label, helpful]) => {
     const button = quietButton(label, () => send(helpful, button));
     button.setAttribute("aria-pressed", "false");
     return button;

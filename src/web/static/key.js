@@ -2,6 +2,7 @@
 
 import { keepKey, keptKey, request } from "./api.js";
 import { byId } from "./dom.js";
+import { text } from "./texts.js";
 
 async function open() {
   const response = await request(location.href, { headers: { Accept: "text/html" } });
@@ -15,11 +16,11 @@ async function open() {
 byId("key-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   keepKey(byId("key").value.trim());
-  byId("status").textContent = "Trying the key …";
+  byId("status").textContent = text("trying_key");
   try {
     await open();
   } catch (problem) {
-    byId("status").textContent = problem.kind === "key" ? "This key does not fit." : problem.message;
+    byId("status").textContent = problem.kind === "key" ? text("key_does_not_fit") : problem.message;
   }
 });
 

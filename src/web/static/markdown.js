@@ -2,6 +2,7 @@
 // HTML, so there is nothing to sanitise. A link or an image is its words: a page loads nothing that an answer names.
 
 import { el } from "./dom.js";
+import { text } from "./texts.js";
 
 const FENCE = /^\s*(`{3,}(?!.*`)|~{3,})/;
 const HEADING = /^ {0,3}(#{1,6})\s+(.*?)[\s#]*$/;
@@ -92,7 +93,7 @@ function table([head, , ...rows], write) {
     line.trim().replace(/^\||(?<!\\)\|$/g, "").split(/(?<!\\)\|/).map((cell) => el(name, AUTO, ...write(cell.trim())));
   const body = rows.map((line) => el("tr", {}, ...cells(line, "td")));
   const drawn = el("table", {}, el("thead", {}, el("tr", {}, ...cells(head, "th"))), el("tbody", {}, ...body));
-  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table" }, drawn);
+  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": text("table") }, drawn);
 }
 
 // An item's lines are those indented further than its mark; what they hold is blocks again.

@@ -2,6 +2,7 @@
 
 import { byId, el } from "./dom.js";
 import { getJson, Problem } from "./api.js";
+import { text } from "./texts.js";
 
 const POLL_MS = 2000;
 const KEPT_S = 600;
@@ -11,10 +12,10 @@ const samples = [];
 const handovers = [];
 let workers = null;
 
-function svg(name, attributes, text) {
+function svg(name, attributes, words) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  if (text) element.textContent = text;
+  if (words) element.textContent = words;
   return element;
 }
 
@@ -28,7 +29,7 @@ async function poll() {
     byId("status").textContent = "";
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    byId("status").textContent = `${problem.message} Trying again by itself.`;
+    byId("status").textContent = text("problem_trying_again", { problem: problem.message });
   } finally {
     setTimeout(poll, document.hidden ? POLL_MS * 5 : POLL_MS);
   }
@@ -40,9 +41,9 @@ function take(stats) {
   samples.push({ at: now, mb: charged_mb, processes });
   while (samples[0].at < now - KEPT_S) samples.shift();
   noteHandover(now, processes);
-  byId("now").textContent = `${fixed(charged_mb, 0)} MB`;
-  byId("of").textContent = `of ${limit_mb} MB, ${fixed(percent, 0)} %`;
-  byId("mode").textContent = { NORMAL: "Normal", CAUTIOUS: "Cautious", DEGRADED: "Words only" }[mode] ?? mode;
+  byId("now").textContent = text("megabytes", { mb: fixed(charged_mb, 0) });
+  byId("of").textContent = text("of_limit", { mb: limit_mb, percent: fixed(percent, 0) });
+  byId("mode").textContent = text({ NORMAL: "normal", CAUTIOUS: "cautious", DEGRADED: "words_only" }[mode]);
   byId("mode").dataset.mode = mode;
   draw(charged_mb, limit_mb, now);
   showTables(stats);
@@ -68,15 +69,15 @@ function draw(charged, limit, now) {
   byId("bands").replaceChildren(
     svg("rect", { class: "cautious", x: BOX.left, width, y: share(page.degraded), height: share(page.cautious) - share(page.degraded) }),
     svg("rect", { class: "degraded", x: BOX.left, width, y: BOX.top, height: share(page.degraded) - BOX.top }),
-    svg("text", { x: BOX.left + 8, y: share(page.cautious) - 8 }, "cautious"),
-    svg("text", { x: BOX.left + 8, y: share(page.degraded) - 8 }, "words only"),
+    svg("text", { x: BOX.left + 8, y: share(page.cautious) - 8 }, text("cautious")),
+    svg("text", { x: BOX.left + 8, y: share(page.degraded) - 8 }, text("words_only")),
   );
   const ticks = [0, 0.25, 0.5, 0.75, 1].map((part) => part * limit);
   byId("axis").replaceChildren(
     ...ticks.map((mb) => svg("line", { x1: BOX.left, x2: BOX.right, y1: y(mb), y2: y(mb) })),
     ...ticks.map((mb) => svg("text", { x: BOX.left - 8, y: y(mb) + 4, "text-anchor": "end" }, fixed(mb, 0))),
-    svg("text", { x: BOX.left, y: 290 }, `${fixed((now - start) / 60)} min ago`),
-    svg("text", { x: BOX.right, y: 290, "text-anchor": "end" }, "now"),
+    svg("text", { x: BOX.left, y: 290 }, text("minutes_ago", { minutes: fixed((now - start) / 60) })),
+    svg("text", { x: BOX.right, y: 290, "text-anchor": "end" }, text("now")),
   );
   byId("marks").replaceChildren(
     ...handovers.filter((at) => at > start).map((at) => svg("line", { class: "handover", x1: x(at), x2: x(at), y1: BOX.top, y2: BOX.bottom })),
@@ -94,7 +95,8 @@ function draw(charged, limit, now) {
     svg("path", { class: "charged", d: path(samples.map(({ at, mb }) => [at, mb])) }),
     svg("circle", { cx: BOX.right, cy: y(charged), r: 3.5 }),
   );
-  byId("plot-text").textContent = `Now ${fixed(charged, 0)} of ${limit} MB; highest of the last minutes ${fixed(Math.max(...samples.map(({ mb }) => mb)), 0)} MB.`;
+  const highest = fixed(Math.max(...samples.map(({ mb }) => mb)), 0);
+  byId("plot-text").textContent = text("plot_text", { mb: fixed(charged, 0), limit, highest });
 }
 
 function row(...cells) {
@@ -113,7 +115,7 @@ function showTables({ processes, steps, caches, counts, mode_history }) {
   fill("caches", Object.entries(caches).map(([name, cache]) => row(name, cache.hits, cache.misses, cache.entries)));
   fill("counts", Object.entries(counts).flatMap(([name, number]) => [el("dt", {}, name.replaceAll("_", " ")), el("dd", {}, `${number}`)]));
   const changes = mode_history.slice(-20).reverse();
-  fill("history", changes.map(({ at, before, after, percent }) => el("li", {}, `${clock(at)}: ${before} to ${after} at ${fixed(percent, 0)} %`)));
+  fill("history", changes.map(({ at, before, after, percent }) => el("li", {}, text("mode_change", { time: clock(at), before, after, percent: fixed(percent, 0) }))));
 }
 
 poll();

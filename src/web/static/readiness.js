@@ -1,6 +1,7 @@
 // Watches /ready while the services load, and lets a question wait for the end of it.
 
 import { getJson } from "./api.js";
+import { text } from "./texts.js";
 
 const POLL_MS = 1000;
 const LONGEST_POLL_MS = 10000;
@@ -26,7 +27,7 @@ export class Readiness {
         pause = POLL_MS;
       } catch {
         this.phase = "lost";
-        this.show("No connection to the service. Trying again by itself.", "lost");
+        this.show(text("no_connection"), "lost");
         pause = Math.min(pause * 2, LONGEST_POLL_MS);
       }
       this.settle();
@@ -56,13 +57,16 @@ export class Readiness {
 
 function describe({ phase, loading, index, error }) {
   if (phase === "failed") return error;
-  if (phase === "ready") return index ? `Ready: ${count(index.documents, "document")}, ${count(index.chunks, "passage")}.` : "";
-  if (phase === "cold") return "";
-  return `The service is waking up${loading ? `: loading the ${loading}` : ""} …`;
+  if (phase === "ready" && index) {
+    const documents = counted(index.documents, "documents_one", "documents_many");
+    return text("ready", { documents, passages: counted(index.chunks, "passages_one", "passages_many") });
+  }
+  if (phase === "ready" || phase === "cold") return "";
+  return loading ? text("waking_up_loading", { part: loading }) : text("waking_up");
 }
 
-function count(number, word) {
-  return `${number} ${word}${number === 1 ? "" : "s"}`;
+function counted(count, one, many) {
+  return text(count === 1 ? one : many, { count });
 }
 
 function sleep(ms) {

@@ -4,6 +4,7 @@ import { request } from "./api.js";
 import { placeOf } from "./answer.js";
 import { byId } from "./dom.js";
 import { highlightsOf, markSentence } from "./highlight.js";
+import { text } from "./texts.js";
 
 const WIDE = matchMedia("(min-width: 62rem)");
 const dialog = byId("source-panel");
@@ -17,7 +18,7 @@ export async function openSource(source, url, button) {
   byId("source-title").textContent = source.title;
   byId("source-place").textContent = placeOf({ ...source, title: source.document });
   byId("source-link").href = url;
-  byId("source-text").textContent = "Opening the document …";
+  byId("source-text").textContent = text("opening_document");
   if (!dialog.open) WIDE.matches ? dialog.show() : dialog.showModal();
   document.body.classList.add("reading");
   byId("source-close").focus();
@@ -25,7 +26,7 @@ export async function openSource(source, url, button) {
     const response = await request(url, { signal, headers: { Accept: "text/html" } });
     showDocument(await response.text(), source.highlights ? highlightsOf(source) : []);
   } catch (problem) {
-    if (problem.name !== "AbortError") byId("source-text").textContent = `${problem.message} Close this and press the number again.`;
+    if (problem.name !== "AbortError") byId("source-text").textContent = text("problem_close_and_press", { problem: problem.message });
   }
 }
 
