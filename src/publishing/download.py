@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from src.errors import StorageError
 from src.publishing.archive import require_room
-from src.publishing.storage import DIGEST_SUFFIX, Source, Stream
+from src.publishing.storage import DIGEST_SUFFIX, Source
+from src.publishing.stream import Stream
 
 ATTEMPTS = 5
 FIRST_PAUSE_S = 1.0

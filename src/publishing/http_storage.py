@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from src.errors import StorageError
-from src.publishing.storage import BLOCK_BYTES, Stream
+from src.publishing.stream import BLOCK_BYTES, Stream
 
 if TYPE_CHECKING:
     from requests import Response

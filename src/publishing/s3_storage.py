@@ -11,7 +11,7 @@ from pathlib import Path
 
 from src.errors import StorageError
 from src.publishing.http_storage import open_url
-from src.publishing.storage import Stream
+from src.publishing.stream import Stream
 
 SIGNED_FOR = timedelta(hours=1)
 RETRIES, RETRY_TIMEOUT = 3, timedelta(seconds=60)

@@ -3,29 +3,14 @@
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from src.errors import StorageError
+from src.publishing.stream import BLOCK_BYTES, Stream
 
-BLOCK_BYTES = 2**16
 DIGEST_SUFFIX = ".sha256"
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """A file as it comes.
-
-    Args:
-        start: where in the file the first block lies.
-        total: bytes of the whole file; None: not known.
-    """
-
-    start: int
-    total: int | None
-    blocks: Iterator[bytes]
 
 
 class Source(Protocol):

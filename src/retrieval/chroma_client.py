@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from src.artifacts import BUILD_AGAIN, REBUILD
 from src.errors import BuildError, IndexCorrupt
-from src.retrieval.vector_store import COLLECTION, GRAPH
+from src.retrieval.collection import COLLECTION, GRAPH
 
 if TYPE_CHECKING:
     import numpy as np

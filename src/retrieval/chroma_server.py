@@ -17,8 +17,8 @@ from urllib.parse import quote
 from src.config import Config
 from src.errors import VectorsUnavailable
 from src.records import Filters
+from src.retrieval.collection import GRAPH
 from src.retrieval.ranking import ScoredId
-from src.retrieval.vector_store import GRAPH
 
 if TYPE_CHECKING:
     import numpy as np

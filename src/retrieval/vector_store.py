@@ -25,6 +25,7 @@ from src.artifacts import REBUILD
 from src.config import Config
 from src.errors import IndexCorrupt, NoThreads, VectorsUnavailable
 from src.records import Filters
+from src.retrieval.collection import COLLECTION
 from src.retrieval.ranking import ScoredId
 from src.retrieval.scratch import copy_writable, make_scratch, remove_scratch, remove_stale_scratch, scratch_errors
 from src.retrieval.text_store import check_sqlite_file
@@ -34,12 +35,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 VECTORS_DIR = "chroma_db"
-COLLECTION = "passages"
-# Of the graph, embedded and on a server. If a search looks at Chroma's 100 nodes for our 100 candidates, what it finds
-# depends on the order in which rows entered the graph: two builds of 1,480 chunks gave 94 % of 500 questions the same
-# first ten, with 400 nodes all of them. At 10,000 chunks, 100 instead of 97 % of the true first ten are found then, for
-# 0.7 ms more of CPU.
-GRAPH = {"space": "cosine", "ef_search": 400}
 # A store that 1.5.9 wrote is read with equal results by 1.3.0, 1.5.0 and 1.5.4; 1.1.0 and 1.0.15 crash on it. To add a
 # version, read a store of the version before with it, and run tests/retrieval/test_vector_store.py.
 COMPATIBLE_FROM, COMPATIBLE_BELOW = (1, 3), (1, 6)

@@ -18,7 +18,7 @@ import pytest
 
 from src.artifacts import Manifest
 from src.publishing import download
-from src.publishing.storage import BLOCK_BYTES
+from src.publishing.stream import BLOCK_BYTES
 from tests.conftest import ROOT, corpus_places, wait_until
 from tests.publishing.file_server import FileServer, broken_after, serve_files, status
 from tests.publishing.published import Done, Published, all_bytes
