@@ -32,8 +32,11 @@ MAX_LEAD_TOKENS = 48
 SPECIAL_TOKENS = 2
 # BERT takes a word of over 100 letters for one token: a wall of base64 would be one chunk without this bound.
 MAX_CHUNK_CHARS = 4000
+# The splitter's time grows with the square of what has no end of a line or sentence; more than this is no prose.
+MAX_STRETCH_CHARS = 20_000
 SECTION_SEPARATOR = " > "
 
+_STRETCH = re.compile(r"(?:[^\n.!?。！？]|[.!?](?!\s))++")
 _LEADING_HEADING = re.compile(r"#{1,6}[ \t]+([^\n]*?)[ \t#]*(?:\n+|\Z)")
 
 
@@ -138,14 +141,34 @@ class Chunker:
     def _spans(self, text: str, section: _Section, prefix: str, is_plain: bool) -> Iterator[Span]:
         head = text[section.start : section.body]
         room = self._window - self.count_tokens(f"{prefix}\n{head}")
-        splitter = self._get_splitter(max(min(TARGET_TOKENS, room), MIN_CAPACITY_TOKENS), is_plain)
-        pieces = splitter.chunk_indices(text[section.body : section.end])
-        for number, (offset, piece) in enumerate(pieces):
-            start = section.body + offset
-            for part in _bounded(section.start if number == 0 else start, start + len(piece)):
+        capacity = max(min(TARGET_TOKENS, room), MIN_CAPACITY_TOKENS)
+        for number, (start, end) in enumerate(self._pieces(text, section.body, section.end, capacity, is_plain)):
+            for part in _bounded(section.start if number == 0 else start, end):
                 left, right = strip_span(text, *part)
                 if left < right:
                     yield left, right
+
+    def _pieces(self, text: str, start: int, end: int, capacity: int, is_plain: bool) -> Iterator[Span]:
+        splitter = self._get_splitter(capacity, is_plain)
+        stretches = [found.span() for found in _STRETCH.finditer(text, start, end)]
+        for left, right in [*(span for span in stretches if span[1] - span[0] > MAX_STRETCH_CHARS), (end, end)]:
+            for offset, piece in splitter.chunk_indices(text[start:left]):
+                yield start + offset, start + offset + len(piece)
+            yield from self._cut(text, left, right, capacity)
+            start = right
+
+    def _cut(self, text: str, start: int, end: int, capacity: int) -> Iterator[Span]:
+        """Cut a stretch after a number of tokens, at a blank where there is one."""
+        piece = text[start:end]
+        tokens = [first for first, _ in self._tokenizer.encode(piece, add_special_tokens=False).offsets]
+        at = 0
+        while at < len(piece):
+            after = bisect_left(tokens, at) + capacity
+            stop = tokens[after] if after < len(tokens) else len(piece)
+            blank = piece.rfind(" ", (at + stop) // 2, stop)
+            stop = blank if blank > at and stop < len(piece) else max(stop, at + 1)
+            yield start + at, start + stop
+            at = stop
 
     def _build_splitter(self, capacity: int, is_plain: bool) -> "MarkdownSplitter | TextSplitter":
         from semantic_text_splitter import MarkdownSplitter, TextSplitter

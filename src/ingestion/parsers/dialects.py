@@ -36,6 +36,7 @@ _BRACED = r"\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}"
 _MARKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.MULTILINE | re.DOTALL), words)
     for pattern, words in (
+        (r"(?<!\\)\[(?=\[{8})", r"\\["),  # no link: each one that may be takes a parser of Markdown long
         (r"\{/\*[\s\S]*?\*/\}", ""),  # MDX's comments
         (r"^import\s[^\n]*?['\"][^'\"\n]+['\"];?[ \t]*$", ""),
         (r"^export (?:const|default|function|let)\b[^\n]*(?:\n[^\n]+)*", ""),
@@ -49,17 +50,17 @@ _MARKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (rf"\{{:?[ \t]*(?:[.#]+[\w:-][^{{}}\n]*|toc|{_ATTRIBUTE}(?:[ \t]+{_ATTRIBUTE})*)[ \t]*\}}", ""),
         (r"^\([\w:.-]+\)=[ \t]*$", ""),  # MyST's targets
         (r"^[ \t]*\[\^[^\]\n]+\]:[ \t]*", ""),
-        (r"\[\^[^\]\n]+\]", ""),
-        (r"!\[\[[^\]\n]*\]\]", ""),
-        (r"\[\[(?:[^\]|\n]*\|)?([^\]\n]+)\]\]", r"\1"),
+        (r"\[\^[^\[\]\n]+\]", ""),
+        (r"!\[\[[^\[\]\n]*\]\]", ""),
+        (r"\[\[(?:[^\[\]|\n]*\|)?([^\[\]\n]+)\]\]", r"\1"),
         # a link's address may hold blanks and brackets only between < and >
         (r"(?<=\]\()[ \t]*(?!<)((?:[^()<>\n\"']|\([^()<>\n\"']*\))*?)[ \t]*\)", r"<\1>)"),
         (r"\\(?=\[[^\]\[]+\]\(<)", ""),
-        (r"\[([^\]\n]*)\]\(<>\)", r"\1"),  # only a template knows where it leads
+        (r"\[([^\[\]\n]*)\]\(<>\)", r"\1"),  # only a template knows where it leads
         (r"\*\*((?:[^*\n]|\n(?!\s*\n))*)\*\*", r"\1"),
     )
 )  # fmt: skip
-_MAY_HAVE_MARKS = re.compile(r"[\]{}<*]|\)=|^(?:import|export)\s", re.MULTILINE)
+_MAY_HAVE_MARKS = re.compile(r"[][{}<*]|\)=|^(?:import|export)\s", re.MULTILINE)
 
 
 def plain_markdown(source: str) -> str:

@@ -22,6 +22,8 @@ _CODE = frozenset({"code-block", "sourcecode", "prompt", "doctest", "testcode", 
 _VERSIONS = {"versionadded": "New in version", "versionchanged": "Changed in version",
              "deprecated": "Deprecated since version"}  # fmt: skip
 _OPTIONS = re.compile(r"(?:\A|\n)\s*:[\w-]+:.*", re.DOTALL)
+# docutils looks for a mark's end up to the paragraph's: its time grows with the square of a paragraph's length.
+MAX_PARAGRAPH_CHARS = 10_000
 _TARGET = re.compile(r"(?s)\A(.*?)\s*<[^<>]+>\Z")
 _SETTINGS: dict[str, Any] = {
     "file_insertion_enabled": False,
@@ -44,15 +46,30 @@ def parse_rst(data: bytes) -> Parsed:
         UnreadableDocument: docutils cannot parse it.
     """
     from docutils.core import publish_parts
+    from docutils.parsers.rst import Parser
 
     text = decode(data)
     _register_unknown(text)
     try:
-        html = publish_parts(text, writer="html5", settings_overrides=_SETTINGS)["html_body"]
+        parser = Parser(inliner=_inliner())
+        html = publish_parts(text, parser=parser, writer="html5", settings_overrides=_SETTINGS)["html_body"]
     except BROKEN_FILE_ERRORS as exc:
         raise not_readable(".rst", exc) from exc
     # a note is an <aside> here, and an <aside> of a page is not its content
     return parse_html(html.replace("<aside", "<div").replace("</aside>", "</div>"))
+
+
+def _inliner() -> Any:
+    """Take a paragraph that is too long for prose as it is."""
+    from docutils import nodes
+    from docutils.parsers.rst.states import Inliner
+
+    inliner = Inliner()  # it looks for its patterns in its own class only, so a class of ours could not inherit them
+    read = inliner.parse
+    inliner.parse = lambda text, *context: (
+        read(text, *context) if len(text) <= MAX_PARAGRAPH_CHARS else ([nodes.Text(text)], [])
+    )
+    return inliner
 
 
 def _register_unknown(text: str) -> None:
