@@ -12,6 +12,7 @@ from typing import Any
 from src.errors import UnreadableDocument
 from src.ingestion.parsers.columns import order_columns
 from src.ingestion.parsers.parsed import Parsed, tidy
+from src.ingestion.parsers.pdf_tables import write_tables
 from src.ingestion.parsers.running_lines import drop_running_lines
 
 MAX_PAGES = 5000
@@ -19,6 +20,7 @@ _PAGE_BREAK = "\n\n"
 # A line this much shorter than the page's widest lines ends its paragraph: above it a ragged right edge is usual.
 _FULL_LINE = 0.75
 _ITEM = re.compile(r"(?:[•●○◦▪■–—*\-]|\(?(?:\d{1,3}|[A-Za-z])[.)])\s")
+_ROW = re.compile("- [^:]+: ")  # of a table: one line, however wide the page is
 # Pdfium puts one of these where a word was broken at a line's end, and joins the two lines itself.
 _BROKEN_WORD = re.compile(r"(\w+)(?:[\ufffe\x02](?:\r?\n)?|(?<=[^\W\d])[-\u2010\xad]\r?\n(?=[^\W\d]))(\w+)")
 _CONTENTS_LINE = re.compile(r"(?:[.…·][ \t]?){4,}[ \t]*(?:\d{1,4}|[ivxlc]{1,6})[ \t]*$")
@@ -86,10 +88,13 @@ def _page_text(pdf: Any, number: int) -> str:
     try:
         text_page = page.get_textpage()
         try:
-            columns = order_columns([text_page.get_rect(at) for at in range(text_page.count_rects())])
+            boxes = [text_page.get_rect(at) for at in range(text_page.count_rects())]
+            columns = order_columns(boxes)
+            pieces = [str(text_page.get_text_bounded(*box, errors="replace")) for box in columns or boxes]
             if columns:
-                return "\n".join(str(text_page.get_text_bounded(*box, errors="replace")) for box in columns)
-            return str(text_page.get_text_range(errors="replace"))
+                return "\n".join(pieces)
+            text = str(text_page.get_text_range(errors="replace"))
+            return write_tables(text, list(zip(boxes, pieces, strict=True)))
         finally:
             text_page.close()
     finally:
@@ -111,7 +116,7 @@ def join_lines(text: str, words: frozenset[str], *, joins_unknown: bool = False)
         text,
     )
     lines = [line.strip() for line in _LINE_END.split(whole)]
-    widths = sorted(len(line) for line in lines if line)
+    widths = sorted(len(line) for line in lines if line and not _ROW.match(line))
     full = _FULL_LINE * widths[int(0.9 * (len(widths) - 1))] if widths else 0
     joined: list[str] = []
     is_full = False

@@ -126,8 +126,13 @@ def _is_header(table: list[list[str]]) -> bool:
         len(table) > 1
         and 2 * len(names) > widest
         and len(set(names)) == len(names)
-        and not any(_NUMBER.fullmatch(name) and not _is_year(name) for name in names)
+        and not any(is_number(name) and not _is_year(name) for name in names)
     )
+
+
+def is_number(cell: str) -> bool:
+    """Tell an amount, a share or a number."""
+    return _NUMBER.fullmatch(cell) is not None
 
 
 def _is_year(text: str) -> bool:

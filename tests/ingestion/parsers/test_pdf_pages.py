@@ -53,6 +53,26 @@ def test_heads_that_alternate_between_left_and_right_pages_go() -> None:
     assert all(room in text for room in rooms)
 
 
+def test_row_of_a_table_names_its_columns() -> None:
+    """It reads like one of any other format, and the prose around it stays as it is."""
+    table = [("City", "Hotel limit", "Meals"), ("Oslo", "$210", "$60"), ("Bergen", "", "$55"), ("Rome", "$180", "$45")]
+    prose = ["Limits apply to all trips that last for longer than one night", "and to everybody who travels."]
+    rows: list[tuple[str, ...]] = [(line,) for line in prose]
+    text = parse_pdf(make_rows([*rows, *table, *rows], column=120)).text
+    written = [
+        "- City: Oslo; Hotel limit: $210; Meals: $60",
+        "- City: Bergen; Meals: $55",
+        "- City: Rome; Hotel limit: $180; Meals: $45",
+    ]
+    assert [line for line in text.split("\n") if line] == [" ".join(prose), *written, " ".join(prose)]
+
+
+def test_form_keeps_its_words_in_their_order() -> None:
+    """A name and what stands beside it are no columns with a head."""
+    rows = [("Name", "Ada Park", "Year", "2022"), ("Claim", "SF-1", "Make", "Jeep"), ("Phone", "555", "Trim", "12")]
+    assert " ".join(parse_pdf(make_rows(rows, column=100)).text.split()) == " ".join(map(" ".join, rows))
+
+
 def test_paragraph_goes_on_over_the_end_of_a_page() -> None:
     """What stands in the middle of a sentence there is a page's number, and it goes."""
     pages = [
