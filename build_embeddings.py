@@ -42,9 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RagError as exc:
         return _fail(str(exc))
     except ModuleNotFoundError as exc:
-        needed = "requirements-build.txt" if arguments.export_model is None else "requirements-export.txt"
-        needed = "requirements-ray.txt" if arguments.engine == "ray" else needed
-        return _fail(f"The package {exc.name} is not installed. Run pip install -r {needed}")
+        needed = "build" if arguments.export_model is None else "export"
+        needed = "ray" if arguments.engine == "ray" else needed
+        return _fail(f"The package {exc.name} is not installed. Run pip install -r requirements-{needed}.txt")
     except BrokenPipeError:
         return 1  # the program that read the output has stopped reading
     except KeyboardInterrupt:

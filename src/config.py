@@ -1,4 +1,4 @@
-"""The only module that reads the environment: one frozen `Config`, checked before anything starts.
+"""The only module that touches the environment: one frozen `Config`, checked before anything starts.
 
 Each setting stands once, as a field of `Config` with its type, default, range and sentence. After a change here,
 `python -m src.config_docs` writes `.env.example` and the table in docs/configuration.md anew.
@@ -184,6 +184,11 @@ class Config:
                 "or lower the second."
             )
         return config
+
+
+def set_for_library(name: str, value: str) -> None:
+    """Set a variable that a Python library reads in this process and in those that it starts."""
+    os.environ[name] = value
 
 
 SETTINGS: dict[str, Setting] = {item.name.upper(): item.metadata["setting"] for item in fields(Config)}

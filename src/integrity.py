@@ -52,7 +52,7 @@ class Integrity:
         self._page = mmap(-1, _PAGE.size)
         # By place in the page: the signature, and what was too large to be read before the load.
         self._unread: dict[int, tuple[bytes, dict[Path, str]]] = {}
-        # What was said of files of which one is damaged, by their signature.
+        # The message about a set of files with a damaged one, by the signature of the set.
         self._told: dict[bytes, str] = {}
 
     def check_index(self) -> None:

@@ -6,7 +6,6 @@ what it was doing to another one.
 """
 
 import logging
-import os
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 
 import src
 from src.artifacts import TOKENIZER_FILE, ModelCard
-from src.config import Config
+from src.config import Config, set_for_library
 from src.embedding.embedding_service import EmbeddingService
 from src.errors import BuildError, UnreadableDocument
 from src.ingestion.loader import Skipped, read_file
@@ -53,7 +52,7 @@ class RayEngine:
         import ray  # noqa: F401 - so that its absence shows
 
         self._max_tokens = ModelCard.load(config.model_dir).passage_tokens
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        set_for_library("RAY_USAGE_STATS_ENABLED", "0")
         with _translated(f"The Ray cluster {address or 'of this machine'} cannot be used"):
             _connect(address, config.model_dir)
 

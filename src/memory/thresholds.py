@@ -34,12 +34,12 @@ MODES = (MemoryMode.NORMAL, MemoryMode.CAUTIOUS, MemoryMode.DEGRADED, MemoryMode
 
 
 def needed_mb(workers: int) -> float:
-    """Return the least limit with which so many workers load the model."""
+    """Return the lowest memory limit with which this number of workers load the model."""
     return LEAST_MODEL_MB + (workers - 1) * FURTHER_WORKER_MB
 
 
 def workers_with_room(wanted: int, limit_mb: float) -> int:
-    """Return how many of the workers that are wanted have room within a limit; one at least."""
+    """Return how many of the wanted workers have room within a limit, at least one."""
     return next((number for number in range(wanted, 1, -1) if needed_mb(number) <= limit_mb), 1)
 
 

@@ -29,7 +29,7 @@ WARM_UP_NICENESS = 10
 BASELINE_CHATS = 5
 # After the 1st, the 10th and each of so many chats, the log tells the memory.
 LOGGED_CHATS = 50
-# All workers together may grow by so much.
+# All workers together may grow by this share.
 GROWTH_SHARE_OF_LIMIT = 1 / 8
 # Between two asks, doubled each time: a successor that fails must not be tried in a loop.
 FIRST_RETRY_S = 10.0

@@ -130,18 +130,19 @@ class Index:
         kind: RetrievalKind = "hybrid",
     ) -> Retrieval:
         """Return `limit` chunks after the first `offset`; the score is fused, the cosine or BM25, by the kind found."""
-        return self._timed(self._search_once, query, limit, offset, filters, kind=kind)
+        return self._look_up(self._search_once, query, limit, offset, filters, kind=kind)
 
     def find_passages(self, query: str, *, limit: int, filters: Filters, kind: RetrievalKind) -> Retrieval:
         """Return up to `limit` passages to answer from: chunks, short ones with those beside them."""
-        return self._timed(self._find_once, query, limit, filters, kind=kind)
+        return self._look_up(self._find_once, query, limit, filters, kind=kind)
 
     def list_titles(self, limit: int) -> tuple[list[str], int]:
         """Return the first documents' titles, and how many documents there are."""
         entries, total = self.texts.list_documents(limit, 0)
         return [entry.title for entry in entries], total
 
-    def _timed(self, find: Callable[..., Retrieval], *arguments: object, kind: RetrievalKind) -> Retrieval:
+    def _look_up(self, find: Callable[..., Retrieval], *arguments: object, kind: RetrievalKind) -> Retrieval:
+        """Find by words where the vectors cannot be asked; time what was remembered anew."""
         started = time.perf_counter()
         try:
             found = find(*arguments, kind)

@@ -1,7 +1,9 @@
 """The report predicts serving memory from what was measured, and says what to do when it will not fit."""
 
+from src.artifacts import COMFORTABLE_SHARE
 from src.ingestion.build_report import BuildReport
 from src.ingestion.loader import Skipped
+from src.memory.thresholds import CAUTIOUS_PERCENT
 
 
 def report(chunks: int, memory_limit_mb: int = 512, texts_bytes: int = 5_600_000, base_mb: int = 140) -> BuildReport:
@@ -15,6 +17,11 @@ def test_serving_memory_grows_by_two_kilobytes_per_chunk() -> None:
     assert report(0).serving_mb == 140
     assert report(10_000).serving_mb == 160
     assert report(10_000, base_mb=420).serving_mb == 440
+
+
+def test_build_warns_from_where_the_server_saves_memory() -> None:
+    """The server's first threshold, which the build may not import."""
+    assert CAUTIOUS_PERCENT / 100 == COMFORTABLE_SHARE
 
 
 def test_summary_names_the_skipped_and_the_counts() -> None:
