@@ -37,6 +37,7 @@ _MARKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.MULTILINE | re.DOTALL), words)
     for pattern, words in (
         (r"(?<!\\)\[(?=\[{8})", r"\\["),  # no link: each one that may be takes a parser of Markdown long
+        (r"^(#{1,6})(?=[A-Z])", r"\1 "),  # a heading without its blank; a channel or a number is no capital
         (r"\{/\*[\s\S]*?\*/\}", ""),  # MDX's comments
         (r"^import\s[^\n]*?['\"][^'\"\n]+['\"];?[ \t]*$", ""),
         (r"^export (?:const|default|function|let)\b[^\n]*(?:\n[^\n]+)*", ""),
@@ -60,7 +61,7 @@ _MARKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\*\*((?:[^*\n]|\n(?!\s*\n))*)\*\*", r"\1"),
     )
 )  # fmt: skip
-_MAY_HAVE_MARKS = re.compile(r"[][{}<*]|\)=|^(?:import|export)\s", re.MULTILINE)
+_MAY_HAVE_MARKS = re.compile(r"[][{}<*]|\)=|^(?:#+[A-Z]|(?:import|export)\s)", re.MULTILINE)
 
 
 def plain_markdown(source: str) -> str:
