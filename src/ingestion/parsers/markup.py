@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from copy import copy
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -21,6 +22,7 @@ _CLUTTER = (
 )
 # What may stand in a Markdown link's address; `%` is there already where something was quoted.
 _SAFE_IN_HREF = "/:?#[]@!$&'*+,;=%~"
+_NUMBER, _LETTERS = re.compile(r"\d+(?:[.,]\d+)*"), re.compile(r"[^\W\d_]+")
 _LANGUAGE = re.compile(r"(?:language|lang|highlight)-([\w+#.]+)")
 
 
@@ -106,6 +108,8 @@ def _main_content(soup: "BeautifulSoup") -> "Tag":
     for table in main.find_all("table"):
         if _is_layout(table):
             _unwrap_layout(table)
+        elif _begins_with_data(table):
+            _add_empty_head(table)
     return main
 
 
@@ -113,6 +117,32 @@ def _is_layout(table: "Tag") -> bool:
     """Whether a table only places things, as in most e-mail: it holds another one, or has a single column."""
     has_columns = any(len(row.find_all(["td", "th"], recursive=False)) > 1 for row in table.find_all("tr"))
     return bool(table.find("table")) or table.get("role") == "presentation" or not has_columns
+
+
+def _begins_with_data(table: "Tag") -> bool:
+    """Whether a first row that is not marked as the head is one like the others: a number stands in it as in them."""
+    if table.find(["th", "thead"]):
+        return False
+    rows = [[_NUMBER.sub("9", words_of(cell)) for cell in row.find_all("td")] for row in table.find_all("tr")]
+    return any(_are_alike(*column) for column in zip(*rows, strict=False))
+
+
+def _are_alike(first: str, *others: str) -> bool:
+    """Whether most cells are numbers among words as the first is: other words in each, or the same in all of them."""
+    shape = _LETTERS.sub("a", first)
+    alike = {cell for cell in others if _LETTERS.sub("a", cell) == shape}
+    share = sum(cell in alike for cell in others)
+    return "9" in shape and 2 * share >= len(others) > 0 and (first in alike or len(alike) > 1)
+
+
+def _add_empty_head(table: "Tag") -> None:
+    """Keep the first row from becoming the head, which every table has in Markdown."""
+    row = table.select("tr")[0]
+    head = copy(row)
+    for cell in head.find_all("td"):
+        cell.clear()
+        cell.name = "th"
+    row.insert_before(head)
 
 
 def _unwrap_layout(table: "Tag") -> None:

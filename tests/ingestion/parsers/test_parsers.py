@@ -129,6 +129,29 @@ def test_html_tables_become_markdown_tables() -> None:
     assert "| Leave | Days |\n| --- | --- |\n| Sick | 10 |" in parse_html(table).text
 
 
+@pytest.mark.parametrize(
+    ("first", "others", "is_head"),
+    [
+        ("January 1", ("first Monday in September", "November 11", "December 24"), False),
+        ("$95", ("$1,210", "$80"), False),
+        ("EUR 20", ("EUR 30", "EUR 40"), False),
+        ("Date", ("November 11", "December 24"), True),
+        ("2026", ("$1,210", "$80"), True),
+        ("Year 1", ("EUR 30", "EUR 40"), True),
+        ("Q4", ("November 11", "December 24"), True),
+    ],
+)
+def test_first_row_is_the_head_unless_a_number_stands_in_it_as_in_the_others(
+    first: str, others: tuple[str, ...], is_head: bool
+) -> None:
+    """HTML need not mark a head, and Markdown always has one: an empty one where the first row is data."""
+    rows = "".join(f"<tr><td>Words</td><td>{cell}</td></tr>" for cell in (first, *others))
+    text = parse_html(f"<table>{rows}</table>").text
+    head, _, *body = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
+    assert head == (["Words", first] if is_head else ["", ""])
+    assert [cell for _, cell in body] == [*(() if is_head else (first,)), *others]
+
+
 def test_deeply_nested_html_neither_crashes_nor_hangs() -> None:
     """A page of ten thousand open elements is read or refused."""
     with suppress(UnreadableDocument):
