@@ -63,7 +63,7 @@ test)
     .venv/bin/ruff format --check --quiet .
     .venv/bin/ruff check --quiet .
     .venv/bin/mypy
-    exec .venv/bin/python -m pytest -m "$marks" --cov -n 2 --dist worksteal
+    exec .venv/bin/python -m pytest -m "$marks" --cov -n 3 --dist worksteal
     ;;
 *)
     fail "unknown command '$1'; use ./run.sh, ./run.sh build or ./run.sh test"

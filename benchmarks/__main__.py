@@ -27,10 +27,11 @@ def _startup(_arguments: argparse.Namespace) -> Sequence[Record]:
 
 
 def _boxed_startup(_arguments: argparse.Namespace) -> Sequence[Record]:
-    from benchmarks.fresh_clone import fresh_clone, read_build_command
+    from benchmarks.fresh_clone import drop_pages, fresh_clone, read_build_command
     from benchmarks.startup import measure_startup
 
     with _box(True) as box, fresh_clone() as clone:
+        drop_pages(clone)
         print(f"From a fresh clone after: {read_build_command()}; page cache dropped.", file=sys.stderr)
         return [measure_startup("rag512", box=box, cwd=clone)]
 

@@ -1,4 +1,4 @@
-"""A clone of the last commit as a host has it after its build: what a free instance wakes from."""
+"""A clone of the last commit as a host has it after its build: what a free instance wakes from, with cold disks."""
 
 import os
 import subprocess
@@ -21,21 +21,19 @@ def read_build_command() -> str:
 
 @contextmanager
 def fresh_clone() -> Iterator[Path]:
-    """Clone the repository, run exactly the host's build command in it, and drop its pages and the libraries'."""
+    """Clone the repository and run exactly the host's build command in it."""
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder) / "clone"
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
         environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
         build = ["bash", "-c", read_build_command()]
         subprocess.run(build, cwd=clone, env=environment, check=True, stdout=subprocess.DEVNULL)
-        for root in (clone, Path(yaml.__file__).parents[1]):
-            drop_pages(root)
         yield clone
 
 
-def drop_pages(folder: Path) -> None:
-    """Take the files of a folder out of the page cache; what another process has mapped stays."""
-    for path in folder.rglob("*"):
+def drop_pages(clone: Path) -> None:
+    """Take the clone's files and the libraries' out of the page cache; what another process has mapped stays."""
+    for path in (*clone.rglob("*"), *Path(yaml.__file__).parents[1].rglob("*")):
         if path.is_file():
             with path.open("rb") as file:
                 os.fdatasync(file.fileno())

@@ -23,7 +23,7 @@ __all__ = ["ROOT", "Server", "build", "corpus_places", "free_port", "of_the_samp
 
 DOCUMENTS = ROOT / "tests" / "fixtures" / "documents"
 
-# Tests run in two processes, on a machine that may be busy: a second of the clock says nothing about the code.
+# Tests run in three processes, on a machine that may be busy: a second of the clock says nothing about the code.
 settings.register_profile("tests", deadline=None)
 settings.load_profile("tests")
 

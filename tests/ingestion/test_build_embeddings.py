@@ -122,12 +122,10 @@ def test_full_disk_keeps_the_old_index(environment: dict[str, str], small_disk: 
     assert run(environment).returncode == 0
     index = small_disk / "data" / "index"
     before = all_bytes(index)
-    pages = [
-        f"The {place} of hall {number} seats {7 * number} people.\n\n" for number in range(200) for place in PLACES
-    ]
+    pages = [f"The {place} of hall {number} seats {7 * number} people.\n\n" for number in range(80) for place in PLACES]
     (Path(environment["DOCUMENTS_DIR"]) / "large.txt").write_text("".join(pages))
     refusals = set()
-    for room_kb in (0, 150, 500, 800):
+    for room_kb in (0, 100, 250, 450):
         left = os.statvfs(small_disk)
         (small_disk / "filler").write_bytes(bytes(left.f_bavail * left.f_bsize - 1024 * room_kb))
         result = run(environment)
