@@ -24,7 +24,7 @@ ARROWS: dict[str, set[str]] = {
 # The files, or the folder, that may import each library of weight.
 WRAPPERS: dict[str, set[str]] = {
     "flask": {"src/app_factory.py", "src/web/"},
-    "psutil": {"src/memory/process_memory.py"},
+    "psutil": {"src/memory/memory_probe.py"},
     "chromadb": {"src/retrieval/chroma_client.py"},
     "chromadb_rust_bindings": {"src/retrieval/vector_store.py"},
     "onnxruntime": {"src/embedding/embedding_service.py", "src/embedding/export/quantisation.py"},

@@ -14,8 +14,7 @@ from threading import Lock
 
 from src.errors import ServiceUnavailable
 from src.memory.c_heap import trim_heap
-from src.memory.memory_probe import MemoryProbe, MemoryReading
-from src.memory.process_memory import OwnMemory, ProcessMemory
+from src.memory.memory_probe import MemoryProbe, MemoryReading, OwnMemory, ProcessMemory
 from src.memory.thresholds import (
     ADDRESS_SPACE_MB,
     DEGRADED,

@@ -10,8 +10,8 @@ from flask import Response, g, jsonify, request
 from src.errors import ArtifactError, RequestError, ServiceUnavailable
 from src.records import Answer, AnswerEvent, Done, MemoryMode
 from src.web.access_log import notes_of_request
-from src.web.event_stream import stream_response
 from src.web.request_parsing import ChatRequest
+from src.web.responses import stream_response
 from src.web.services import Services, get_services
 
 WAIT_FOR_SERVICES_S = 30.0

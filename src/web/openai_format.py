@@ -13,7 +13,6 @@ from flask import Request
 
 from src.errors import RagError, RequestError
 from src.records import Answer, AnswerEvent, Done, Filters, Token, Turn
-from src.web.event_stream import broken_off_json
 from src.web.request_parsing import (
     MAX_TURN_CHARS,
     MAX_TURNS,
@@ -22,7 +21,7 @@ from src.web.request_parsing import (
     parse_json_object,
     parse_text,
 )
-from src.web.responses import citation_json, sources_json
+from src.web.responses import broken_off_json, citation_json, sources_json
 
 _IGNORED_ROLES = {"system", "developer", "tool", "function"}
 

@@ -13,8 +13,7 @@ import pytest
 
 from benchmarks.cgroup_box import Box, BoxUnavailable
 from src.memory import memory_probe
-from src.memory.memory_probe import MemoryProbe, MemoryReading
-from src.memory.process_memory import read_own_memory, read_processes
+from src.memory.memory_probe import MemoryProbe, MemoryReading, read_own_memory, read_processes
 
 MB = 1024 * 1024
 
@@ -171,7 +170,7 @@ def test_charge_without_a_cgroup_is_every_process_of_the_server() -> None:
     program = """
 import os
 from src.memory.memory_probe import MemoryProbe
-from src.memory.process_memory import list_pids
+from src.memory.memory_probe import list_pids
 master = os.getpid()
 read_end, write_end = os.pipe()
 if os.fork() == 0:

@@ -5,14 +5,12 @@ from flask import Flask
 from src.web.routes.api_docs import api_docs_routes
 from src.web.routes.chat import chat_routes
 from src.web.routes.documents import document_routes
-from src.web.routes.feedback import feedback_routes
 from src.web.routes.pages import page_routes
 from src.web.routes.search import search_routes
 from src.web.routes.status import status_routes
 
 ROUTES = (
     chat_routes,
-    feedback_routes,
     search_routes,
     document_routes,
     status_routes,
