@@ -18,7 +18,7 @@ from flask import Flask
 from src.artifacts import Manifest, ModelCard
 from src.build_once import BuildOnce
 from src.config import Config
-from src.errors import ConfigError, IndexMismatch
+from src.errors import ArtifactError, ConfigError
 from src.integrity import Integrity
 from src.memory.c_heap import share_heap
 from src.memory.memory_manager import MemoryManager
@@ -65,7 +65,7 @@ def get_embedding_service(config: Config) -> Encoder:
         built, named = read_manifest(config).spec.model_name, full_name(config.embedding_model_name)
         if built != named:
             cure = f"Set EMBEDDING_MODEL_NAME={built}, or rebuild the index with the other model."
-            raise IndexMismatch(f"The index was built with {built}, but EMBEDDING_MODEL_NAME is {named}. {cure}")
+            raise ArtifactError(f"The index was built with {built}, but EMBEDDING_MODEL_NAME is {named}. {cure}")
         return SentenceTransformersEncoder(named)
     from src.embedding.embedding_service import EmbeddingService
 
@@ -155,6 +155,12 @@ def _load(config: Config, memory: MemoryManager, services: Sequence[Service]) ->
         get_index(config).search("warm-up", limit=1, kind="hybrid" if memory.has_room_for_model else "lexical")
 
 
+def drop_caches(config: Config) -> None:
+    """Let go of what is merely convenient."""
+    if index := get_index.peek(config):
+        index.clear_cache()
+
+
 def unload_services(config: Config, readiness: Readiness) -> None:
     """Let go of what is heavy; the texts, which cost little, stay, and a search by words still works."""
     heavy = [service for service in SERVICES if service.is_heavy]
@@ -210,6 +216,8 @@ def _services(config: Config) -> Services:
     memory = MemoryManager(
         MemoryProbe(config.memory_limit_mb),
         replace_worker=get_recycling().request,
+        drop_caches=partial(drop_caches, config),
+        unload_services=lambda: unload_services(config, readiness),
         alert_percent=config.memory_alerts_percent,
         alert_vms_mb=config.memory_alerts_vms_mb,
     )
@@ -222,24 +230,16 @@ def _services(config: Config) -> Services:
     readiness = Readiness(load)
     forget = partial(forget_damaged, config, readiness)
 
-    def drop_caches() -> None:
-        if index := get_index.peek(config):
-            index.clear_cache()
-
-    memory.on_pressure(drop_caches)
-    memory.on_exhaustion(partial(unload_services, config, readiness))
     return Services(
         config=config,
         memory=memory,
         readiness=readiness,
         slots=BoundedSemaphore(config.max_concurrent_chats),
         read_manifest=partial(read_manifest, config),
-        served_manifest=lambda: index.manifest if (index := get_index.peek(config)) else None,
         forget_damaged=forget,
         get_index=partial(get_index, config),
+        peek_index=partial(get_index.peek, config),
         get_rag_pipeline=partial(get_rag_pipeline, config),
         states=lambda: [ServiceState(one.name, one.words, one.get.peek(config) is not None) for one in SERVICES],
         vectors_problem=lambda: vectors.problem if (vectors := get_vector_store.peek(config)) else None,
-        cache_stats=lambda: {"results": index.cache_stats()} if (index := get_index.peek(config)) else {},
-        drop_caches=drop_caches,
     )

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from src.errors import IndexCorrupt, IndexMismatch, IndexMissing, ModelMissing
+from src.errors import ArtifactError
 from src.json_files import digest, may_be_read, read_json, write_json
 
 SCHEMA_VERSION = 5
@@ -78,23 +78,23 @@ class ModelCard:
         return self.max_tokens - len(self.prompts.get("passage", ""))
 
     @classmethod
-    @may_be_read(ModelMissing)
+    @may_be_read()
     def load(cls, model_dir: Path) -> Self:
         """Read the card and see that each file it names is there.
 
         Raises:
-            ModelMissing: no card, an unreadable one, or a file of it is missing.
+            ArtifactError: no card, an unreadable one, or a file of it is missing.
         """
         path = model_dir / MODEL_CARD_FILE
         if not path.is_file():
-            raise ModelMissing(f"No embedding model in {model_dir}: {MODEL_CARD_FILE} is missing. {EXPORT}")
+            raise ArtifactError(f"No embedding model in {model_dir}: {MODEL_CARD_FILE} is missing. {EXPORT}")
         try:
-            card = cls(**read_json(path, ModelMissing, EXPORT))
+            card = cls(**read_json(path, EXPORT))
         except TypeError as exc:
-            raise ModelMissing(f"{path} is not of this version: its keys differ. {EXPORT}") from exc
+            raise ArtifactError(f"{path} is not of this version: its keys differ. {EXPORT}") from exc
         missing = [name for name in card.files if not (model_dir / name).is_file()]
         if missing:
-            raise ModelMissing(f"The embedding model in {model_dir} lacks {', '.join(missing)}. {EXPORT}")
+            raise ArtifactError(f"The embedding model in {model_dir} lacks {', '.join(missing)}. {EXPORT}")
         return card
 
     def save(self, model_dir: Path) -> None:
@@ -172,29 +172,28 @@ class Manifest:
         return digest(asdict(self))
 
     @classmethod
-    @may_be_read(IndexCorrupt)
+    @may_be_read()
     def load(cls, index_dir: Path, *, texts_only: bool = False) -> Self:
         """Read the manifest and see that the files it stands for are there; with `texts_only`, without the vectors.
 
         Raises:
-            IndexMissing: there is no index at all.
-            IndexCorrupt: a part of it is missing or unreadable.
+            ArtifactError: there is no index, or a part of it is missing or unreadable.
         """
         path = index_dir / MANIFEST_FILE
         if not path.is_file():
             if index_dir.is_dir() and any(index_dir.iterdir()):
-                raise IndexCorrupt(f"The index in {index_dir} is half-written: {MANIFEST_FILE} is missing. {REBUILD}")
-            raise IndexMissing(f"No index in {index_dir}. {REBUILD}")
-        value = read_json(path, IndexCorrupt, REBUILD)
+                raise ArtifactError(f"The index in {index_dir} is half-written: {MANIFEST_FILE} is missing. {REBUILD}")
+            raise ArtifactError(f"No index in {index_dir}. {REBUILD}")
+        value = read_json(path, REBUILD)
         try:
             manifest = cls(IndexSpec(**value["spec"]), BuildResults(**value["results"]))
         except (KeyError, TypeError) as exc:
-            raise IndexCorrupt(f"{path} is not of this version: its keys differ. {REBUILD}") from exc
+            raise ArtifactError(f"{path} is not of this version: its keys differ. {REBUILD}") from exc
         found = measure_files(index_dir)
         for name, size in manifest.results.file_bytes.items():
             if found.get(name) != size and not (texts_only and name != LEXICAL_FILE):
                 message = f"{name} in {index_dir} has {found.get(name, 0)} bytes, the manifest says {size}."
-                raise IndexCorrupt(f"{message} {REBUILD}")
+                raise ArtifactError(f"{message} {REBUILD}")
         return manifest
 
     def save(self, index_dir: Path) -> None:
@@ -208,7 +207,7 @@ class Manifest:
             store_format: that the vector store here reads.
 
         Raises:
-            IndexMismatch: naming what differs and the command that cures it.
+            ArtifactError: naming what differs and the command that cures it.
         """
         spec = self.spec
         pairs = {
@@ -219,7 +218,7 @@ class Manifest:
         for what, (built, here) in pairs.items():
             if built != here:
                 names = f" ({spec.model_name} / {card.name})" if what == "embedding model" else ""
-                raise IndexMismatch(f"The index was built with {what} {built}, but {here} is here{names}. {REBUILD}")
+                raise ArtifactError(f"The index was built with {what} {built}, but {here} is here{names}. {REBUILD}")
 
 
 def measure_files(index_dir: Path) -> dict[str, int]:

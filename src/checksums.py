@@ -8,22 +8,22 @@ other bytes at every build and one folder of documents has one manifest.
 from pathlib import Path
 
 from src.artifacts import CHECKSUMS_FILE, REBUILD, sha256_of
-from src.errors import IndexCorrupt
+from src.errors import ArtifactError
+from src.json_files import may_be_read
 
 
 def read_checksums(index_dir: Path) -> dict[str, str]:
     """Read the SHA-256 of each file of an index, by path.
 
     Raises:
-        IndexCorrupt: they cannot be read.
+        ArtifactError: they cannot be read.
     """
     path = index_dir / CHECKSUMS_FILE
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except PermissionError as exc:
-        raise IndexCorrupt(f"{path} may not be read by the server's user. Let that user read it.") from exc
+        with may_be_read():
+            lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as exc:
-        raise IndexCorrupt(f"{path} cannot be read ({exc}). {REBUILD}") from exc
+        raise ArtifactError(f"{path} cannot be read ({exc}). {REBUILD}") from exc
     return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
 
 
@@ -37,15 +37,15 @@ def check_checksums(index_dir: Path) -> None:
     """Read every file and compare.
 
     Raises:
-        IndexCorrupt: naming the first file that is damaged, missing or unknown.
+        ArtifactError: naming the first file that is damaged, missing or unknown.
     """
     known = read_checksums(index_dir)
     found = _list_files(index_dir)
     for name in sorted({*known, *found}):
-        _require(name in found, f"{name} is missing")
-        _require(name in known, f"{name} is not of this index: {CHECKSUMS_FILE} does not name it")
+        require_whole(name in found, f"{name} is missing")
+        require_whole(name in known, f"{name} is not of this index: {CHECKSUMS_FILE} does not name it")
         is_whole = sha256_of(index_dir / name) == known[name]
-        _require(is_whole, f"{name} is damaged: its SHA-256 is not the one that {CHECKSUMS_FILE} names")
+        require_whole(is_whole, f"{name} is damaged: its SHA-256 is not the one that {CHECKSUMS_FILE} names")
 
 
 def _list_files(index_dir: Path) -> list[str]:
@@ -54,6 +54,7 @@ def _list_files(index_dir: Path) -> list[str]:
     return sorted(path.as_posix() for path in paths if path.name != CHECKSUMS_FILE and not path.name.startswith("."))
 
 
-def _require(condition: bool, problem: str) -> None:
+def require_whole(condition: bool, problem: str) -> None:
+    """Say what is not whole about an index unless this holds."""
     if not condition:
-        raise IndexCorrupt(f"The index is not whole: {problem}. {REBUILD}")
+        raise ArtifactError(f"The index is not whole: {problem}. {REBUILD}")

@@ -3,10 +3,6 @@
 RagError                    a message a person can act on: what happened, with which value, what to do
 ├── ConfigError             an environment variable is wrong; the start stops
 ├── ArtifactError           something under INDEX_DIR or MODEL_DIR cannot be used; names the cure
-│   ├── IndexMissing
-│   ├── IndexCorrupt        half-written, or a file is not what the manifest says
-│   ├── IndexMismatch       built with another model, splitter or Chroma than is here
-│   └── ModelMissing
 ├── BuildError              the offline build cannot go on; the old index is untouched
 │   ├── UnreadableDocument  one file cannot be read; the build names it and goes on
 │   └── StorageError        a published index cannot be read there, or not be written
@@ -28,22 +24,6 @@ class ConfigError(RagError):
 
 class ArtifactError(RagError):
     """The index or the model on disk cannot be used."""
-
-
-class IndexMissing(ArtifactError):
-    """There is no index where one is expected."""
-
-
-class IndexCorrupt(ArtifactError):
-    """The index is incomplete or damaged."""
-
-
-class IndexMismatch(ArtifactError):
-    """The index was built with other parts than the ones at hand."""
-
-
-class ModelMissing(ArtifactError):
-    """There is no usable embedding model where one is expected."""
 
 
 class BuildError(RagError):

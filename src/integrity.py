@@ -18,7 +18,8 @@ from threading import Thread, get_native_id
 
 from src.artifacts import EXPORT, REBUILD, ModelCard, sha256_of
 from src.checksums import read_checksums
-from src.errors import ArtifactError, IndexCorrupt, ModelMissing
+from src.errors import ArtifactError
+from src.json_files import may_be_read
 from src.retrieval.scratch import is_alive
 
 # Files up to this sum, the small ones first, are read before the load; 100 MB take 0.1 to 0.3 CPU-s. Larger ones are
@@ -32,10 +33,7 @@ FIRST_REST_S = 60.0
 # how many loads of these files have ended their process, and when the last one began.
 _PAGE = struct.Struct("<16s16s16s16sIId")
 _INDEX, _MODEL, _DAMAGED, _LOADING, _PID, _KILLS, _BEGAN = range(7)
-_REFUSALS: dict[int, tuple[type[ArtifactError], str]] = {
-    _INDEX: (IndexCorrupt, REBUILD),
-    _MODEL: (ModelMissing, EXPORT),
-}
+_CURES = {_INDEX: REBUILD, _MODEL: EXPORT}
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +57,7 @@ class Integrity:
         """Compare the index's files.
 
         Raises:
-            IndexCorrupt: naming the first one that is damaged.
+            ArtifactError: naming the first one that is damaged.
         """
         sums = read_checksums(self._index_dir)
         if self._texts_only:
@@ -70,7 +68,7 @@ class Integrity:
         """Compare the model's files.
 
         Raises:
-            ModelMissing: naming the first one that is damaged.
+            ArtifactError: naming the first one that is damaged.
         """
         self._check(self._model_dir, ModelCard.load(self._model_dir).files, _MODEL)
 
@@ -83,7 +81,7 @@ class Integrity:
         """Mark that these files are being loaded; refuse them if the last process that loaded them did not survive it.
 
         Raises:
-            IndexCorrupt: it did not.
+            ArtifactError: it did not.
         """
         signature = _sign([*self._index_dir.rglob("*"), *self._model_dir.glob("*")])
         *_, last, pid, kills, began = self._read()
@@ -93,7 +91,7 @@ class Integrity:
             kills += 1
             if time.time() - began < FIRST_REST_S * 4 ** (kills - 1):
                 message = "Loading the index and the model has ended the process that did it: one of them is damaged"
-                raise IndexCorrupt(f"{message}, or memory is too small for them. {REBUILD}")
+                raise ArtifactError(f"{message}, or memory is too small for them. {REBUILD}")
         self._write({_LOADING: signature, _PID: os.getpid(), _KILLS: kills, _BEGAN: time.time()})
         try:
             yield
@@ -107,23 +105,22 @@ class Integrity:
             Thread(target=self._read_in_background, args=(unread, on_damage), name="integrity", daemon=True).start()
 
     def _check(self, folder: Path, sums: Mapping[str, str], slot: int) -> None:
-        error, cure = _REFUSALS[slot]
         paths = {folder / name: digest for name, digest in sums.items()}
         signature = _sign(paths)
         page = self._read()
         if page[slot] == signature:
             return
         if page[_DAMAGED] == signature or signature in self._told:
-            raise error(self._told.get(signature, f"A file in {folder} is damaged. {cure}"))
+            raise ArtifactError(self._told.get(signature, f"A file in {folder} is damaged. {_CURES[slot]}"))
         total, large = 0, {}
         for path in sorted(paths, key=_size_of):
             total += _size_of(path)
             if total > READ_BEFORE_LOAD_BYTES:
                 large[path] = paths[path]
-            elif damage := _find_damage(path, paths[path], error, cure):
+            elif damage := _find_damage(path, paths[path], _CURES[slot]):
                 if not _was_just_written(paths):
                     self._told[signature] = damage
-                raise error(damage)
+                raise ArtifactError(damage)
         if large:
             self._unread[slot] = signature, large
         else:
@@ -135,10 +132,9 @@ class Integrity:
         os.setpriority(os.PRIO_PROCESS, get_native_id(), BACKGROUND_NICENESS)
         for slot, (signature, sums) in unread.items():
             try:
-                error, cure = _REFUSALS[slot]
                 for path, digest in sums.items():
-                    if damage := _find_damage(path, digest, error, cure):
-                        raise error(damage)
+                    if damage := _find_damage(path, digest, _CURES[slot]):
+                        raise ArtifactError(damage)
             except ArtifactError as exc:
                 logger.error("Index or model unusable: %s", exc)
                 self._write({_DAMAGED: signature})
@@ -154,14 +150,13 @@ class Integrity:
         _PAGE.pack_into(self._page, 0, *values)
 
 
-def _find_damage(path: Path, digest: str, error: type[ArtifactError], cure: str) -> str:
+def _find_damage(path: Path, digest: str, cure: str) -> str:
     """Say that a file is damaged; nothing if it is whole. One that cannot be read is an error, read again each time."""
     try:
-        is_whole = sha256_of(path) == digest
-    except PermissionError as exc:
-        raise error(f"{path} may not be read by the server's user. Let that user read it.") from exc
+        with may_be_read():
+            is_whole = sha256_of(path) == digest
     except OSError as exc:
-        raise error(f"{path} cannot be read ({exc.strerror}). {cure}") from exc
+        raise ArtifactError(f"{path} cannot be read ({exc.strerror}). {cure}") from exc
     return "" if is_whole else f"{path} is damaged: its SHA-256 is not the one that was written with it. {cure}"
 
 

@@ -11,24 +11,24 @@ from src.errors import ArtifactError
 
 
 @contextmanager
-def may_be_read(error: type[ArtifactError]) -> Iterator[None]:
+def may_be_read() -> Iterator[None]:
     """Tell a file that this user may not read from one that is damaged."""
     try:
         yield
     except PermissionError as exc:
-        raise error(f"{exc.filename} may not be read by the server's user. Let that user read it.") from exc
+        raise ArtifactError(f"{exc.filename} may not be read by the server's user. Let that user read it.") from exc
 
 
-def read_json(path: Path, error: type[ArtifactError], cure: str) -> dict[str, Any]:
+def read_json(path: Path, cure: str) -> dict[str, Any]:
     """Read a file that holds one object."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except PermissionError:
         raise
     except (OSError, ValueError) as exc:
-        raise error(f"{path} cannot be read ({exc}). {cure}") from exc
+        raise ArtifactError(f"{path} cannot be read ({exc}). {cure}") from exc
     if not isinstance(value, dict):
-        raise error(f"{path} holds no object. {cure}")
+        raise ArtifactError(f"{path} holds no object. {cure}")
     return value
 
 

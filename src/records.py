@@ -24,6 +24,11 @@ class MemoryMode(StrEnum):
     CAUTIOUS = "CAUTIOUS"
     DEGRADED = "DEGRADED"
 
+    @property
+    def search_kind(self) -> RetrievalKind:
+        """What is searched by; in DEGRADED words alone, which needs neither the model nor the vectors."""
+        return "lexical" if self is MemoryMode.DEGRADED else "hybrid"
+
 
 def is_plain(path: str) -> bool:
     """Tell by a document's path whether its text is plain, not Markdown."""

@@ -21,7 +21,7 @@ from src.app_factory import (
     unload_services,
 )
 from src.config import Config
-from src.errors import IndexCorrupt, IndexMissing, RagError, ServiceUnavailable
+from src.errors import ArtifactError, RagError, ServiceUnavailable
 from src.readiness import Readiness
 from src.web.services import EXTENSION
 from tests.conftest import ROOMY, corpus_places
@@ -49,7 +49,7 @@ def test_cold_callers_meet_and_one_builds() -> None:
 
 def test_failed_build_is_tried_again() -> None:
     """A cure takes effect without a restart."""
-    outcomes = iter([IndexMissing("none"), "thing"])
+    outcomes = iter([ArtifactError("none"), "thing"])
 
     @BuildOnce
     def get_thing(config: Config) -> str:
@@ -58,7 +58,7 @@ def test_failed_build_is_tried_again() -> None:
             raise outcome
         return outcome
 
-    with pytest.raises(IndexMissing):
+    with pytest.raises(ArtifactError):
         get_thing(CONFIG)
     assert get_thing.peek(CONFIG) is None
     assert get_thing(CONFIG) == "thing"
@@ -113,7 +113,7 @@ def test_failed_load_tells_why_and_reset_makes_it_cold() -> None:
     """The reason reaches /ready and the caller; unloaded services are cold again."""
 
     def fail() -> None:
-        raise IndexMissing("No index in x. Run ./run.sh build to rebuild the index.")
+        raise ArtifactError("No index in x. Run ./run.sh build to rebuild the index.")
 
     readiness = Readiness(fail)
     with pytest.raises(ServiceUnavailable, match=r"\./run\.sh build"):
@@ -193,7 +193,7 @@ def test_probes_and_pages_do_not_wait_for_a_load(monkeypatch: pytest.MonkeyPatch
 
     def build(config: Config) -> None:
         may_end.wait(60)
-        raise IndexMissing("none")
+        raise ArtifactError("none")
 
     monkeypatch.setattr("src.app_factory.SERVICES", (Service("slow", "slow thing", BuildOnce(build)),))
     app = create_app(replace(CONFIG, top_k=9))
@@ -204,7 +204,7 @@ def test_probes_and_pages_do_not_wait_for_a_load(monkeypatch: pytest.MonkeyPatch
     ready = client.get("/ready").get_json()
     assert (ready["phase"], ready["loading"], ready["loaded"]) == ("loading", "slow thing", {"slow": False})
     may_end.set()
-    assert isinstance(load.exception(60), IndexMissing)
+    assert isinstance(load.exception(60), ArtifactError)
     assert client.get("/ready").get_json()["loading"] is None
 
 
@@ -228,15 +228,15 @@ def test_server_of_vectors_makes_their_files_needless(tmp_path: Path) -> None:
     """With CHROMA_URL a host may lack them; the texts are checked as ever."""
     shutil.copytree(corpus_places()["INDEX_DIR"], tmp_path / "index", ignore=shutil.ignore_patterns("chroma_db"))
     config = replace(CONFIG, index_dir=tmp_path / "index")
-    with pytest.raises(IndexCorrupt, match="has 0 bytes"):
+    with pytest.raises(ArtifactError, match="has 0 bytes"):
         read_manifest(config)
     config = replace(config, chroma_url="http://127.0.0.1:1")
     assert read_manifest(config).results.chunks > 0
     get_integrity(config).check_index()
     texts = tmp_path / "index" / "lexical.sqlite3"
     texts.write_bytes(texts.read_bytes()[:-1] + b"x")
-    with pytest.raises(IndexCorrupt, match=r"lexical\.sqlite3 is damaged"):
+    with pytest.raises(ArtifactError, match=r"lexical\.sqlite3 is damaged"):
         get_integrity(config).check_index()
     texts.write_bytes(b"short")
-    with pytest.raises(IndexCorrupt, match="has 5 bytes"):
+    with pytest.raises(ArtifactError, match="has 5 bytes"):
         read_manifest(config)

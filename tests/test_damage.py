@@ -15,7 +15,7 @@ from src.app_factory import create_app, load_services
 from src.artifacts import CHECKSUMS_FILE, Manifest, sha256_of
 from src.checksums import read_checksums
 from src.config import Config
-from src.errors import ArtifactError, IndexCorrupt
+from src.errors import ArtifactError
 from src.integrity import Integrity
 from src.retrieval.scratch import SCRATCH_PREFIX, remove_stale_scratch
 from src.web.services import EXTENSION
@@ -49,7 +49,7 @@ def test_flipped_byte_of_any_file_of_the_index_is_told(tmp_path: Path) -> None:
     for path in files_of(index):
         for place in random.Random(1).sample(range(path.stat().st_size), min(FLIPS, path.stat().st_size)):
             flip(path, place)
-            with pytest.raises(IndexCorrupt, match=r"run\.sh build"):
+            with pytest.raises(ArtifactError, match=r"run\.sh build"):
                 integrity.check_index()
             flip(path, place)
     integrity.check_index()
@@ -66,7 +66,7 @@ def test_damage_is_found_once_until_a_file_changes(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("src.integrity.sha256_of", lambda path: read.append(path) or sha256_of(path))
     integrity = Integrity(index, ROOT / "data" / "model")
     for _ in range(3):
-        with pytest.raises(IndexCorrupt, match=r"lexical\.sqlite3 is damaged"):
+        with pytest.raises(ArtifactError, match=r"lexical\.sqlite3 is damaged"):
             integrity.check_index()
         integrity.forget()
     assert read.count(damaged) == 1
@@ -99,7 +99,7 @@ def test_large_file_is_read_after_the_load(tmp_path: Path, monkeypatch: pytest.M
     told: list[bool] = []
     integrity.read_large_files(lambda: told.append(True))
     wait_until(lambda: told, "the damage is told")
-    with pytest.raises(IndexCorrupt, match="is damaged"):
+    with pytest.raises(ArtifactError, match="is damaged"):
         integrity.check_index()
 
 
@@ -204,7 +204,7 @@ def test_files_that_may_not_be_read_are_told_as_such(index: Path, tmp_path: Path
         path.chmod(0)
         os.seteuid(65534)
         try:
-            with pytest.raises(IndexCorrupt, match="may not be read") as caught:
+            with pytest.raises(ArtifactError, match="may not be read") as caught:
                 check()
             assert "run.sh build" not in str(caught.value)
         finally:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.artifacts import EXPORT, MODEL_FILE, TOKENIZER_FILE, ModelCard, sha256_of
-from src.errors import ModelMissing
+from src.errors import ArtifactError
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -41,12 +41,12 @@ class EmbeddingService:
         """Read the card, the tokenizer and the graph; the weights are mapped, those of the layers packed for this CPU.
 
         Raises:
-            ModelMissing: there is no model, or a file of it is damaged.
+            ArtifactError: there is no model, or a file of it is damaged.
         """
         card = ModelCard.load(model_dir)
         for name in (MODEL_FILE, TOKENIZER_FILE):
             if card.files.get(name) != sha256_of(model_dir / name):
-                raise ModelMissing(f"{model_dir / name} is not the file that the model card names. {EXPORT}")
+                raise ArtifactError(f"{model_dir / name} is not the file that the model card names. {EXPORT}")
         return cls(card, _load_tokenizer(model_dir, card), _load_session(model_dir))
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -111,4 +111,4 @@ def _load_session(model_dir: Path) -> "InferenceSession":
     try:
         return onnxruntime.InferenceSession(str(model_dir / MODEL_FILE), options, providers=["CPUExecutionProvider"])
     except tuple(getattr(ort_errors, name) for name in ORT_ERRORS) as exc:
-        raise ModelMissing(f"The model in {model_dir} cannot be loaded ({exc}). {EXPORT}") from exc
+        raise ArtifactError(f"The model in {model_dir} cannot be loaded ({exc}). {EXPORT}") from exc

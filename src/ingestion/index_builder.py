@@ -43,7 +43,7 @@ def build_index(
     Raises:
         BuildError: there is nothing to index, another build runs, there is no such device, or the disk refuses; the old
             index stays.
-        ModelMissing: there is no embedding model.
+        ArtifactError: there is no embedding model.
     """
     started = time.monotonic()
     card = ModelCard.load(config.model_dir)
@@ -70,7 +70,7 @@ def plan_build(config: Config, *, strict: bool = False, engine: Engine | None = 
 
     Raises:
         BuildError: there is nothing to index, or a file cannot be parsed and `strict` is set.
-        ModelMissing: there is no embedding model.
+        ArtifactError: there is no embedding model.
     """
     started = time.monotonic()
     card = ModelCard.load(config.model_dir)

@@ -5,10 +5,10 @@ from contextlib import closing
 from functools import cache, partial
 from pathlib import Path
 
-from src.artifacts import LEXICAL_FILE, REBUILD, Manifest, ModelCard, sha256_of
-from src.checksums import check_checksums
+from src.artifacts import LEXICAL_FILE, Manifest, ModelCard, sha256_of
+from src.checksums import check_checksums, require_whole
 from src.embedding.embedding_service import EmbeddingService
-from src.errors import ArtifactError, IndexCorrupt, ModelMissing
+from src.errors import ArtifactError
 from src.ingestion.chunker import embedding_text
 from src.ingestion.languages import tell_unknown
 from src.retrieval.index import open_index
@@ -56,32 +56,32 @@ def check_parts(index_dir: Path, manifest: Manifest) -> None:
     """Check both databases, their counts, the documents' hashes and the embeddings against the manifest.
 
     Raises:
-        IndexCorrupt: naming the first thing that differs.
+        ArtifactError: naming the first thing that differs.
     """
     check_sqlite_file(index_dir / LEXICAL_FILE)
     check_vector_files(index_dir)
     with closing(TextStore.open(index_dir / LEXICAL_FILE)) as texts:
         is_same = texts.get_hashes() == manifest.spec.document_hashes
-        _require(is_same, f"the documents of {LEXICAL_FILE} are not those of the manifest")
+        require_whole(is_same, f"the documents of {LEXICAL_FILE} are not those of the manifest")
         chunk_ids = texts.list_chunk_ids()
-    _require(len(chunk_ids) == manifest.results.chunks, f"{LEXICAL_FILE} holds {len(chunk_ids)} chunks")
+    require_whole(len(chunk_ids) == manifest.results.chunks, f"{LEXICAL_FILE} holds {len(chunk_ids)} chunks")
     digest = hashlib.sha256()
     # The vector store has normalised them again; as float16 they are what the build wrote (kept_embeddings.py).
     for rows in iter_embeddings(index_dir, chunk_ids):
         digest.update(rows.astype("float16").astype("float32").tobytes())
-    _require(digest.hexdigest() == manifest.results.embeddings_sha256, "the embeddings have changed")
+    require_whole(digest.hexdigest() == manifest.results.embeddings_sha256, "the embeddings have changed")
 
 
 def check_canaries(index_dir: Path, model_dir: Path) -> tuple[int, int]:
     """Ask for some chunks by their own text; return how many find themselves, and of how many.
 
     Raises:
-        IndexCorrupt: too few do, so the model and the index do not go together.
-        ModelMissing: a file of the model is not what its card says.
+        ArtifactError: too few do, so the model and the index do not go together, or a file of the model is not what its
+            card says.
     """
     for name, expected in ModelCard.load(model_dir).files.items():
         if sha256_of(model_dir / name) != expected:
-            raise ModelMissing(f"{model_dir / name} is not the file that the model card names. Restore it from git.")
+            raise ArtifactError(f"{model_dir / name} is not the file that the model card names. Restore it from git.")
     get_encoder = cache(partial(EmbeddingService.load, model_dir))
     with closing(open_index(index_dir, get_encoder=get_encoder)) as index:
         ids = index.texts.list_chunk_ids()
@@ -92,10 +92,5 @@ def check_canaries(index_dir: Path, model_dir: Path) -> tuple[int, int]:
             if chunk.chunk_id not in [hit.chunk.chunk_id for hit in hits if hit.score >= hits[0].score - _SAME]:
                 lost.append(chunk.chunk_id)
     is_enough = len(canaries) - len(lost) >= ENOUGH * len(canaries)
-    _require(is_enough, f"{len(lost)} of {len(canaries)} chunks are not found by their own text: {lost}")
+    require_whole(is_enough, f"{len(lost)} of {len(canaries)} chunks are not found by their own text: {lost}")
     return len(canaries) - len(lost), len(canaries)
-
-
-def _require(condition: bool, problem: str) -> None:
-    if not condition:
-        raise IndexCorrupt(f"The index is not whole: {problem}. {REBUILD}")

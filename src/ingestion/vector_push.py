@@ -29,7 +29,7 @@ def push_vectors(config: Config) -> str:
     Raises:
         BuildError: the server holds other chunks than were sent.
         ConfigError: no server is set.
-        IndexCorrupt: the local index is damaged.
+        ArtifactError: the local index is damaged.
         VectorsUnavailable: the server is away, refuses the key or a write; what it took stays for the next push.
     """
     started = time.monotonic()

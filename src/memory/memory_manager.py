@@ -1,6 +1,6 @@
 """Acts on the memory that the probe reads: moves the mode, gives memory back, asks for a fresh worker, refuses chats.
 
-It does not know what it frees: the app registers callbacks that drop caches and unload services.
+It does not know what it frees: the app says how caches are dropped and services unloaded.
 """
 
 import gc
@@ -16,7 +16,6 @@ from src.errors import ServiceUnavailable
 from src.memory.c_heap import trim_heap
 from src.memory.memory_probe import MemoryProbe, MemoryReading, OwnMemory, ProcessMemory
 from src.memory.thresholds import (
-    ADDRESS_SPACE_MB,
     DEGRADED,
     EXHAUSTED,
     HYSTERESIS_MB,
@@ -71,6 +70,8 @@ class MemoryManager:
 
     Args:
         replace_worker: asks for a fresh worker, with the reason for the log; None: no more.
+        drop_caches: gives up memory that is merely convenient.
+        unload_services: gives up all that can be loaded again.
         alert_percent, alert_vms_mb: where the log says warning, critical and emergency.
     """
 
@@ -79,13 +80,15 @@ class MemoryManager:
         probe: MemoryProbe,
         *,
         replace_worker: Callable[[str | None], object],
-        alert_percent: Sequence[float] = PRESSURE_PERCENT,
-        alert_vms_mb: Sequence[float] = ADDRESS_SPACE_MB,
+        drop_caches: Callable[[], object],
+        unload_services: Callable[[], object],
+        alert_percent: Sequence[float],
+        alert_vms_mb: Sequence[float],
     ) -> None:
         self._probe = probe
         self._replace_worker = replace_worker
-        self._drop_caches: list[Callable[[], object]] = []
-        self._unload_services: list[Callable[[], object]] = []
+        self._drop_caches = drop_caches
+        self._unload_services = unload_services
         self._lock = Lock()
         self._pressure = Thresholds(PRESSURE_PERCENT, HYSTERESIS_PERCENT)
         self._charged_alert = Thresholds(alert_percent, HYSTERESIS_PERCENT)
@@ -124,14 +127,6 @@ class MemoryManager:
         """Read every process of this server; for reports."""
         return self._probe.processes()
 
-    def on_pressure(self, drop_caches: Callable[[], object]) -> None:
-        """Register what gives up memory that is merely convenient."""
-        self._drop_caches.append(drop_caches)
-
-    def on_exhaustion(self, unload_services: Callable[[], object]) -> None:
-        """Register what gives up all that can be loaded again."""
-        self._unload_services.append(unload_services)
-
     def observe(self) -> MemoryMode:
         """Move the mode to what the memory says; every chat does this first.
 
@@ -160,6 +155,11 @@ class MemoryManager:
         reading = self._probe.read()
         self._check_alerts(reading, self._probe.own())
         return reading
+
+    def drop_caches(self) -> float:
+        """Give up what is merely convenient, and trim; the MB of RSS that this gave back."""
+        self._drop_caches()
+        return self.trim()
 
     def trim(self) -> float:
         """Collect garbage and return free heap pages to the system; the MB of RSS that this gave back."""
@@ -207,8 +207,9 @@ class MemoryManager:
 
     def _relieve(self, reading: MemoryReading, level: int) -> None:
         """Free what this level allows to free, and from DEGRADED on ask for a fresh worker."""
-        for free in (*self._drop_caches, *(self._unload_services if level == EXHAUSTED else ())):
-            free()
+        self._drop_caches()
+        if level == EXHAUSTED:
+            self._unload_services()
         given_back_mb = self.trim()
         if level == EXHAUSTED:
             self.counts["exhausted"] += 1

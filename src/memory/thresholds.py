@@ -24,8 +24,6 @@ FURTHER_WORKER_MB = 60.0
 # With sentence-transformers in place of onnxruntime: the plain way of `python -m benchmarks plain` holds 563 MB after
 # the first answer, and 580 with 30 at once.
 LEAST_TORCH_MB = 640.0
-# Address space costs nothing by itself. A worker has 0.9 GB of it, mostly for the stacks of its threads; growth tells.
-ADDRESS_SPACE_MB = (2048.0, 3072.0, 4096.0)
 HYSTERESIS_MB = 100.0
 
 # The levels of PRESSURE_PERCENT: how many of its thresholds are passed.

@@ -6,7 +6,8 @@ Knows nothing of HTTP, of the process's memory or of the environment: the memory
 import time
 from collections.abc import Callable, Sequence
 from collections.abc import Generator as Events
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from src.rag.answer_writer import Draft
@@ -29,21 +30,6 @@ from src.records import (
 NO_FILTERS = Filters()
 
 
-@dataclass(frozen=True, slots=True)
-class ModeLimits:
-    """What a memory mode allows: the kind of search, and by how much fewer passages are taken."""
-
-    kind: RetrievalKind
-    top_k_divisor: int
-
-
-MODE_LIMITS = {
-    MemoryMode.NORMAL: ModeLimits("hybrid", 1),
-    MemoryMode.CAUTIOUS: ModeLimits("hybrid", 2),
-    MemoryMode.DEGRADED: ModeLimits("lexical", 1),  # needs no model and no vectors
-}
-
-
 class Passages(Protocol):
     """The documents, as far as answering needs them."""
 
@@ -54,17 +40,6 @@ class Passages(Protocol):
     def list_titles(self, limit: int) -> tuple[list[str], int]:
         """Return the first documents' titles, and how many documents there are."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """One question with what narrows its answer."""
-
-    question: str
-    history: tuple[Turn, ...]
-    limit: int
-    filters: Filters
-    mode: MemoryMode
 
 
 class RAGPipeline:
@@ -114,39 +89,40 @@ class RAGPipeline:
         Closing the iterator ends the LLM's work.
         """
         began = self._clock()
-        limit = max(1, top_k // MODE_LIMITS[mode].top_k_divisor)
-        asked = _Asked(question, bound_history(history), limit, filters, mode)
-        reply = reply_to_small_talk(question, self._passages.list_titles)
-        retrieval = Retrieval((), MODE_LIMITS[mode].kind, 0, 0.0, 0.0) if reply else self._find(asked)
+        limit = max(1, top_k // 2) if mode is MemoryMode.CAUTIOUS else top_k
+        turns, reply = bound_history(history), reply_to_small_talk(question, self._passages.list_titles)
+        if reply:
+            retrieval = Retrieval((), mode.search_kind, 0, 0.0, 0.0)
+        else:
+            search = partial(self._passages.find_passages, limit=limit, filters=filters, kind=mode.search_kind)
+            retrieval = self._find(question, turns, search, limit)
         found = self._clock()
         yield Sources(retrieval)
         draft = Draft(question, retrieval)
         if reply:
             yield from draft.reply(reply)
         else:
-            yield from draft.write(self._generator, asked.history, self._floors)
+            yield from draft.write(self._generator, turns, self._floors)
         ended = self._clock()
         yield Done(draft.finish(mode, (ended - found) * 1000, (ended - began) * 1000))
 
-    def _find(self, asked: _Asked) -> Retrieval:
+    def _find(
+        self, question: str, history: Sequence[Turn], search: Callable[[str], Retrieval], limit: int
+    ) -> Retrieval:
         """Search for the question as it stands, and in its context where that may be what was meant.
 
         An LLM gets the passages of both searches and decides by the conversation. Without one, the search in context
         counts only if it comes clearly nearer.
         """
-        alone = self._search(asked.question, asked)
-        in_context = put_in_context(asked.question, asked.history)
-        needed = needed_nearness(asked.question, alone)
+        alone = search(question)
+        in_context = put_in_context(question, history)
+        needed = needed_nearness(question, alone)
         if in_context is None or (self._generator is None and needed >= MOST_NEAR):
             return alone
-        other = self._search(in_context, asked)
+        other = search(in_context)
         is_follow_up = bool(other.hits) and (needed == 0.0 or (other.nearest or 0.0) > needed)
         first, second = (other, alone) if is_follow_up else (alone, other)
-        return _merge(first, second, asked.limit) if self._generator else first
-
-    def _search(self, query: str, asked: _Asked) -> Retrieval:
-        kind = MODE_LIMITS[asked.mode].kind
-        return self._passages.find_passages(query, limit=asked.limit, filters=asked.filters, kind=kind)
+        return _merge(first, second, limit) if self._generator else first
 
 
 def _merge(first: Retrieval, second: Retrieval, limit: int) -> Retrieval:

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from src.artifacts import BUILD_AGAIN, REBUILD
-from src.errors import BuildError, IndexCorrupt
+from src.errors import ArtifactError, BuildError
 from src.retrieval.collection import COLLECTION, GRAPH
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def iter_embeddings(directory: Path, chunk_ids: Sequence[str]) -> Iterator[NDArr
     """Read embeddings back from a copy of a Chroma database; see `vector_store.iter_embeddings`.
 
     Raises:
-        IndexCorrupt: it cannot be read, or lacks one of the ids.
+        ArtifactError: it cannot be read, or lacks one of the ids.
     """
     import chromadb
     import numpy as np
@@ -79,7 +79,7 @@ def iter_embeddings(directory: Path, chunk_ids: Sequence[str]) -> Iterator[NDArr
                     place = {chunk_id: number for number, chunk_id in enumerate(found["ids"])}
                     yield np.asarray(found["embeddings"], dtype=np.float32)[[place[chunk_id] for chunk_id in part]]
         except (ChromaError, ValueError, LookupError) as exc:
-            raise IndexCorrupt(f"{directory} cannot be read ({type(exc).__name__}: {exc}). {REBUILD}") from exc
+            raise ArtifactError(f"{directory} cannot be read ({type(exc).__name__}: {exc}). {REBUILD}") from exc
 
 
 def _settings() -> Any:

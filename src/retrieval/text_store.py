@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from src.artifacts import REBUILD
-from src.errors import IndexCorrupt, ServiceUnavailable
+from src.errors import ArtifactError, ServiceUnavailable
 from src.records import Chunk
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class TextStore:
         """Open a finished file. Nobody writes it any more, so SQLite takes no locks and the folder may be read-only.
 
         Raises:
-            IndexCorrupt: it is missing, damaged or not a SQLite file.
+            ArtifactError: it is missing, damaged or not a SQLite file.
         """
         try:
             connection = sqlite3.connect(_read_only(path), uri=True, check_same_thread=False)
@@ -72,7 +72,7 @@ class TextStore:
         """Run one SELECT and return all its rows.
 
         Raises:
-            IndexCorrupt: SQLite cannot read what the query needs.
+            ArtifactError: SQLite cannot read what the query needs.
             ServiceUnavailable: the file was closed meanwhile.
         """
         try:
@@ -181,7 +181,7 @@ def check_sqlite_file(path: Path) -> None:
     """Read every page of a SQLite file.
 
     Raises:
-        IndexCorrupt: one of them is damaged.
+        ArtifactError: one of them is damaged.
     """
     try:
         connection = sqlite3.connect(_read_only(path), uri=True)
@@ -192,12 +192,12 @@ def check_sqlite_file(path: Path) -> None:
     except sqlite3.Error as exc:
         said = str(exc)
     if said != "ok":
-        raise IndexCorrupt(f"The index is not whole: {path.name} is damaged ({said}). {REBUILD}")
+        raise ArtifactError(f"The index is not whole: {path.name} is damaged ({said}). {REBUILD}")
 
 
 def _read_only(path: Path) -> str:
     return f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
 
 
-def _corrupt(path: Path, exc: sqlite3.Error) -> IndexCorrupt:
-    return IndexCorrupt(f"{path} cannot be read ({exc}). {REBUILD}")
+def _corrupt(path: Path, exc: sqlite3.Error) -> ArtifactError:
+    return ArtifactError(f"{path} cannot be read ({exc}). {REBUILD}")

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from src.artifacts import REBUILD
 from src.config import Config
-from src.errors import IndexCorrupt, NoThreads, VectorsUnavailable
+from src.errors import ArtifactError, NoThreads, VectorsUnavailable
 from src.records import Filters
 from src.retrieval.collection import COLLECTION
 from src.retrieval.ranking import ScoredId
@@ -87,7 +87,7 @@ def open_vectors(index_dir: Path, chunks: int) -> VectorSearch:
         chunks: how many the manifest says there are.
 
     Raises:
-        IndexCorrupt: they cannot be read, or are not what the manifest says.
+        ArtifactError: they cannot be read, or are not what the manifest says.
     """
     return VectorStore.open(index_dir, chunks)
 
@@ -126,7 +126,7 @@ def iter_embeddings(index_dir: Path, chunk_ids: Sequence[str]) -> Iterator[NDArr
     The store has normalised them again, which changes the last bits.
 
     Raises:
-        IndexCorrupt: they cannot be read, or one of the ids is missing.
+        ArtifactError: they cannot be read, or one of the ids is missing.
     """
     from src.retrieval.chroma_client import iter_embeddings
 
@@ -137,7 +137,7 @@ def check_vector_files(index_dir: Path) -> None:
     """Look for damage before the engine, which damage can crash, opens the files.
 
     Raises:
-        IndexCorrupt: a page of the store's database is damaged.
+        ArtifactError: a page of the store's database is damaged.
     """
     check_sqlite_file(index_dir / VECTORS_DIR / "chroma.sqlite3")
 
@@ -171,7 +171,7 @@ class VectorStore:
         """Open a copy of the committed index; the copy is removed by `close` or at the end of the process.
 
         Raises:
-            IndexCorrupt: Chroma cannot read it, or it does not hold what the manifest says.
+            ArtifactError: Chroma cannot read it, or it does not hold what the manifest says.
         """
         remove_stale_scratch()
         source = index_dir / VECTORS_DIR
@@ -183,7 +183,7 @@ class VectorStore:
             store = cls(scratch, source)
             count = store.count()
             if count != chunks:
-                raise IndexCorrupt(f"{source} holds {count} chunks, the manifest says {chunks}. {REBUILD}")
+                raise ArtifactError(f"{source} holds {count} chunks, the manifest says {chunks}. {REBUILD}")
         except BaseException:
             shutil.rmtree(scratch, ignore_errors=True)
             raise
@@ -224,4 +224,4 @@ def _translated(source: Path, is_open: Callable[[], bool] = lambda: True) -> Ite
             raise VectorsUnavailable("The vector store was closed during the search. Ask again.") from exc
         if f"(os error {errno.EAGAIN})" in str(exc):
             raise NoThreads from exc
-        raise IndexCorrupt(f"{source} cannot be read ({type(exc).__name__}: {exc}). {REBUILD}") from exc
+        raise ArtifactError(f"{source} cannot be read ({type(exc).__name__}: {exc}). {REBUILD}") from exc

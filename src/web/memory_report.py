@@ -18,7 +18,7 @@ def stats_json(services: Services) -> dict[str, Any]:
         "source": reading.source,
         "mode": memory.mode.value,
         "processes": [_rounded(asdict(process)) for process in memory.processes()],
-        "caches": {name: asdict(stats) for name, stats in services.cache_stats().items()},
+        "caches": {"results": asdict(index.cache_stats())} if (index := services.peek_index()) else {},
         "counts": {
             **{f"chats_{answered_by}": number for answered_by, number in sorted(services.chat_counts.items())},
             **dict(sorted(memory.counts.items())),

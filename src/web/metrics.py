@@ -61,9 +61,10 @@ class _Collector:
 
         requests = CounterMetricFamily("rag_cache_requests", "Cache look-ups", labels=["cache", "result"])
         held = GaugeMetricFamily("rag_cache_entries", "Results that a cache holds", labels=["cache"])
-        for name, stats in self._services.cache_stats().items():
-            requests.add_metric([name, "hit"], stats.hits)
-            requests.add_metric([name, "miss"], stats.misses)
-            held.add_metric([name], stats.entries)
+        if index := self._services.peek_index():
+            stats = index.cache_stats()
+            requests.add_metric(["results", "hit"], stats.hits)
+            requests.add_metric(["results", "miss"], stats.misses)
+            held.add_metric(["results"], stats.entries)
         yield requests
         yield held

@@ -12,7 +12,7 @@ from src.config import Config
 from src.memory.memory_manager import MemoryManager
 from src.rag.rag_pipeline import RAGPipeline
 from src.readiness import Readiness
-from src.retrieval.index import CacheStats, Index
+from src.retrieval.index import Index
 
 EXTENSION = "services"
 
@@ -35,12 +35,12 @@ class Services:
     """Getters that build on first use and return the same object afterwards.
 
     Args:
-        read_manifest: of the index on disk now; served_manifest: of the one that is open, if one is.
+        read_manifest: of the index on disk now.
         forget_damaged: called when a file of the index or the model could not be used.
         states: of every service, in the order in which they load; asking loads nothing.
         vectors_problem: why the vectors could not be asked the last time; None: they could, or are not loaded.
         slots: one for each chat or search that may run at once.
-        cache_stats: of the caches that exist now; asking loads nothing.
+        peek_index: the index if it is open; asking opens nothing.
         chat_counts: answers of this process, by `answered_by`.
         feedback_counts: feedback that this process got: helpful, not_helpful.
     """
@@ -50,14 +50,12 @@ class Services:
     readiness: Readiness
     slots: BoundedSemaphore
     read_manifest: Callable[[], Manifest]
-    served_manifest: Callable[[], Manifest | None]
     forget_damaged: Callable[[], None]
     get_index: Callable[[], Index]
+    peek_index: Callable[[], Index | None]
     get_rag_pipeline: Callable[[], RAGPipeline]
     states: Callable[[], list[ServiceState]]
     vectors_problem: Callable[[], str | None]
-    cache_stats: Callable[[], dict[str, CacheStats]]
-    drop_caches: Callable[[], None]
     chat_counts: Counter[str] = field(default_factory=Counter)
     feedback_counts: Counter[str] = field(default_factory=Counter)
 

@@ -12,7 +12,7 @@ import pytest
 
 from src.artifacts import MODEL_CARD_FILE, MODEL_DATA_FILE, MODEL_FILE, TOKENIZER_FILE, sha256_of
 from src.embedding.embedding_service import ORT_ERRORS, EmbeddingService
-from src.errors import ModelMissing
+from src.errors import ArtifactError
 
 MODEL_DIR = Path("data/model")
 CANARIES = json.loads(Path(__file__).with_name("canaries.json").read_text(encoding="utf-8"))
@@ -91,7 +91,7 @@ def test_damaged_file_names_the_cure(model_copy, name, damage):
     path.unlink()
     if damage == "cut":
         path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(ModelMissing, match="--export-model"):
+    with pytest.raises(ArtifactError, match="--export-model"):
         EmbeddingService.load(model_copy)
 
 
@@ -101,7 +101,7 @@ def test_graph_that_onnxruntime_refuses_names_the_cure(model_copy):
     card = json.loads((model_copy / MODEL_CARD_FILE).read_text(encoding="utf-8"))
     card["files"][MODEL_FILE] = sha256_of(model_copy / MODEL_FILE)
     (model_copy / MODEL_CARD_FILE).write_text(json.dumps(card), encoding="utf-8")
-    with pytest.raises(ModelMissing, match=r"cannot be loaded .*--export-model"):
+    with pytest.raises(ArtifactError, match=r"cannot be loaded .*--export-model"):
         EmbeddingService.load(model_copy)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from src.artifacts import CHECKSUMS_FILE, Manifest
 from src.config import Config
-from src.errors import IndexCorrupt
+from src.errors import ArtifactError
 from src.ingestion import index_check
 from src.ingestion.index_builder import build_index
 from src.ingestion.index_check import check_parts
@@ -129,7 +129,7 @@ def test_embeddings_of_another_build_are_found(folder: Path, model_dir: Path) ->
     """The sums tell that the bytes are those of the build; the manifest tells which embeddings they must be."""
     manifest = Manifest.load(folder / "data" / "index")
     other = replace(manifest.results, embeddings_sha256="0" * 64)
-    with pytest.raises(IndexCorrupt, match="the embeddings have changed"):
+    with pytest.raises(ArtifactError, match="the embeddings have changed"):
         check_parts(folder / "data" / "index", replace(manifest, results=other))
 
 
@@ -147,5 +147,5 @@ def test_some_chunks_may_not_find_themselves(
     if is_whole:
         assert index_check.check_canaries(index_dir, model_dir) == (18, 20)
     else:
-        with pytest.raises(IndexCorrupt, match=r"3 of 20 chunks are not found by their own text: \['00\.md#0'"):
+        with pytest.raises(ArtifactError, match=r"3 of 20 chunks are not found by their own text: \['00\.md#0'"):
             index_check.check_canaries(index_dir, model_dir)

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,11 +23,19 @@ PAGES_PER_MB = MB // os.sysconf("SC_PAGE_SIZE")
 NORMAL, CAUTIOUS, DEGRADED = MemoryMode
 
 
+def make_manager(probe: MemoryProbe, **given: Any) -> MemoryManager:
+    """Frees nothing, asks for no worker, and alerts where the settings say, unless something else is given."""
+    nothing = dict.fromkeys(("replace_worker", "drop_caches", "unload_services"), lambda *_: None)
+    alerts = {"alert_percent": (78, 88, 95), "alert_vms_mb": (2048, 3072, 4096)}
+    return MemoryManager(probe, **{**nothing, **alerts, **given})
+
+
 class Server:
     """A manager of a server with a given limit, 200 MB, whose memory is set by hand, and what the manager did."""
 
     def __init__(self, folder: Path, alert_percent: Sequence[float] = (78, 88, 95), limit_mb: int = 200) -> None:
         self.done: list[str | None] = []
+        self.left_by_unload: float | None = None
         self._limit_mb = limit_mb
         self._group = folder / "cgroup"
         self._group.mkdir()
@@ -38,12 +47,21 @@ class Server:
         self.charge(10)
         self.hold(50)
         probe = MemoryProbe(512, cgroup_root=self._group, proc=folder / "proc")
-        self.manager = MemoryManager(probe, replace_worker=self.done.append, alert_percent=alert_percent)
-        self.manager.on_pressure(self.note("drop"))
-        self.manager.on_exhaustion(self.note("unload"))
+        self.manager = make_manager(
+            probe,
+            replace_worker=self.done.append,
+            drop_caches=self.note("drop"),
+            unload_services=self.unload,
+            alert_percent=alert_percent,
+        )
 
     def note(self, word: str) -> Callable[[], None]:
         return lambda: self.done.append(word)
+
+    def unload(self) -> None:
+        self.done.append("unload")
+        if self.left_by_unload is not None:
+            self.charge(self.left_by_unload)
 
     def charge(self, percent: float) -> None:
         (self._group / "memory.current").write_text(str(int(percent * self._limit_mb * MB / 100)))
@@ -120,7 +138,7 @@ def test_words_answer_until_hardly_anything_is_left(server: Server) -> None:
 
 def test_unloading_that_helps_lets_the_chat_through_degraded(server: Server) -> None:
     """The chat that found memory exhausted is answered by words, and so are those after it."""
-    server.manager.on_exhaustion(lambda: server.charge(40))
+    server.left_by_unload = 40
     assert server.observe(96) is DEGRADED
     assert server.observe(40) is DEGRADED
     assert server.manager.counts["exhausted"] == 1
@@ -133,7 +151,7 @@ def test_charge_is_read_anew_after_unloading(monkeypatch: pytest.MonkeyPatch) ->
     probe = MemoryProbe(512)
     readings = {False: MemoryReading(510, 512, "pss"), True: MemoryReading(100, 512, "pss")}
     monkeypatch.setattr(probe, "read", lambda *, is_fresh=False: readings[is_fresh])
-    manager = MemoryManager(probe, replace_worker=lambda reason: None)
+    manager = make_manager(probe)
     assert manager.observe() is DEGRADED
     assert manager.counts["exhausted"] == 1
     assert manager.read().charged_mb == 510
@@ -180,9 +198,9 @@ def test_step_is_noted_with_its_growth_and_its_time(server: Server, caplog: pyte
 
 
 LOAD_AND_FREE = """
-from src.memory.memory_manager import MemoryManager
 from src.memory.memory_probe import MemoryProbe
-manager = MemoryManager(MemoryProbe(512), replace_worker=lambda reason: None)
+from tests.memory.test_memory_manager import make_manager
+manager = make_manager(MemoryProbe(512))
 with manager.measure("load"):
     blocks = [bytes(1000) for _ in range(30 * 1024)]
     blocks.append(bytes(1000))

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.errors import IndexCorrupt, ServiceUnavailable
+from src.errors import ArtifactError, ServiceUnavailable
 from src.records import Document
 from src.retrieval.text_store import BLOCK_CHARS, DocumentEntry, TextStore, check_sqlite_file
 from tests.fakes import DIMENSION, cut_chunk, sentence_embeddings
@@ -94,7 +94,7 @@ def test_unusable_file_names_the_cure(tmp_path: Path, content: bytes | None) -> 
     path = tmp_path / "lexical.sqlite3"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(IndexCorrupt, match=r"run\.sh build"):
+    with pytest.raises(ArtifactError, match=r"run\.sh build"):
         TextStore.open(path).get_chunks(["a"])
 
 
@@ -102,7 +102,7 @@ def test_truncated_file_names_the_cure(index_dir: Path, tmp_path: Path) -> None:
     """A checkout that broke off leaves a file with a good beginning."""
     path = tmp_path / "lexical.sqlite3"
     path.write_bytes((index_dir / "lexical.sqlite3").read_bytes()[:8192])
-    with pytest.raises(IndexCorrupt, match=r"run\.sh build"):
+    with pytest.raises(ArtifactError, match=r"run\.sh build"):
         TextStore.open(path).get_chunks([CHUNKS[0].chunk_id])
 
 
@@ -131,8 +131,8 @@ def test_damaged_page_is_told_with_the_name_of_the_file(tmp_path: Path) -> None:
     write_texts(path, DOCUMENTS, CHUNKS)
     check_sqlite_file(path)
     path.write_bytes(path.read_bytes()[:-4096])
-    with pytest.raises(IndexCorrupt, match=r"texts\.sqlite3 is damaged"):
+    with pytest.raises(ArtifactError, match=r"texts\.sqlite3 is damaged"):
         check_sqlite_file(path)
     path.write_bytes(b"no database" * 1000)
-    with pytest.raises(IndexCorrupt, match=r"texts\.sqlite3 is damaged"):
+    with pytest.raises(ArtifactError, match=r"texts\.sqlite3 is damaged"):
         check_sqlite_file(path)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from src.artifacts import sha256_of
-from src.errors import IndexCorrupt, ServiceUnavailable, VectorsUnavailable
+from src.errors import ArtifactError, ServiceUnavailable, VectorsUnavailable
 from src.records import Filters
 from src.retrieval.collection import COLLECTION
 from src.retrieval.vector_store import VECTORS_DIR, VectorStore, _translated, create_vectors, store_format
@@ -87,13 +87,13 @@ def test_damaged_index_names_the_cure(index_dir: Path, tmp_path: Path, scratch_r
     """Neither Chroma's own error nor a copy is left behind."""
     shutil.copytree(index_dir, tmp_path / "index")
     next((tmp_path / "index").rglob(damage)).write_bytes(b"nothing of use")
-    with pytest.raises(IndexCorrupt, match=r"run\.sh build"):
+    with pytest.raises(ArtifactError, match=r"run\.sh build"):
         VectorStore.open(tmp_path / "index", len(CHUNKS)).search(np.ones(DIMENSION, np.float32), 3, Filters())
 
 
 def test_other_count_than_the_manifest_is_refused(index_dir: Path, scratch_root: Path) -> None:
     """Half an index is not served."""
-    with pytest.raises(IndexCorrupt, match=r"holds 4 chunks, the manifest says 5"):
+    with pytest.raises(ArtifactError, match=r"holds 4 chunks, the manifest says 5"):
         VectorStore.open(index_dir, 5)
     assert not list(scratch_root.iterdir())
 
@@ -105,14 +105,14 @@ def test_every_error_of_chroma_is_translated() -> None:
     assert len(errors) >= 10
     for error in [*errors, builtins.ValueError, builtins.OSError]:
         if error is not chromadb.errors.ChromaError:
-            with pytest.raises(IndexCorrupt, match=error.__name__), _translated(Path("here")):
+            with pytest.raises(ArtifactError, match=error.__name__), _translated(Path("here")):
                 raise error("broken")
 
 
 def test_panic_of_the_engine_is_translated() -> None:
     """A damaged database can make Rust panic, which arrives as a BaseException of this module and name."""
     panic = type("PanicException", (BaseException,), {"__module__": "pyo3_runtime"})
-    with pytest.raises(IndexCorrupt, match="PanicException"), _translated(Path("here")):
+    with pytest.raises(ArtifactError, match="PanicException"), _translated(Path("here")):
         raise panic("Expect it to be fetched")
 
 

@@ -5,7 +5,7 @@ from flask import Flask, abort
 
 from src.app_factory import create_app
 from src.config import Config
-from src.errors import IndexCorrupt
+from src.errors import ArtifactError
 from src.records import Chunk, Hit, Retrieval
 from src.web.responses import sources_json
 
@@ -27,7 +27,7 @@ def app() -> Flask:
     @app.get("/damaged")
     def damaged() -> str:
         message = "/srv/app-1/data/index/lexical.sqlite3 cannot be read. Run ./run.sh build; see data/index/x and http://a/b/c."
-        raise IndexCorrupt(message)
+        raise ArtifactError(message)
 
     return app
 

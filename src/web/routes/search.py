@@ -3,7 +3,6 @@
 from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from src.records import MemoryMode
 from src.web.chat_run import admitted
 from src.web.request_parsing import SearchRequest, parse_search_arguments, parse_search_body
 from src.web.responses import sources_json
@@ -32,7 +31,7 @@ def _search(search: SearchRequest) -> ResponseReturnValue:
             limit=search.limit,
             offset=search.offset,
             filters=search.filters,
-            kind="lexical" if mode is MemoryMode.DEGRADED else "hybrid",
+            kind=mode.search_kind,
         )
     return jsonify(
         query=search.query,

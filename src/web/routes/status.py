@@ -38,7 +38,8 @@ def ready() -> ResponseReturnValue:
     """Say which services are loaded, and in words which one loads now, without loading any."""
     services = get_services()
     phase = services.readiness.phase
-    served, on_disk, error = services.served_manifest(), None, None
+    index = services.peek_index()
+    served, on_disk, error = index.manifest if index else None, None, None
     try:
         on_disk = services.read_manifest()
         if on_disk == served:  # whose fingerprint is known
@@ -92,8 +93,7 @@ def optimize_memory() -> ResponseReturnValue:
     """Drop the caches and give free memory back to the system."""
     services = get_services()
     before_mb = services.memory.read(is_fresh=True).charged_mb
-    services.drop_caches()
-    given_back_mb = services.memory.trim()
+    given_back_mb = services.memory.drop_caches()
     after_mb = services.memory.read(is_fresh=True).charged_mb
     return jsonify(
         charged_before_mb=round(before_mb, 1),

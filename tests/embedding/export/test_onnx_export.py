@@ -16,7 +16,7 @@ from src.config import Config
 from src.embedding.embedding_service import EmbeddingService
 from src.embedding.export.fidelity import TEXTS_FILE
 from src.embedding.sentence_transformers_encoder import SentenceTransformersEncoder
-from src.errors import BuildError, IndexMismatch
+from src.errors import ArtifactError, BuildError
 from src.ingestion.index_builder import build_index
 from tests.conftest import serve
 
@@ -185,7 +185,7 @@ def test_folder_is_built_and_asked_with_an_xlm_r_with_prompts(tmp_path):
         assert answer["sources"][0]["document"] == "trains.md"
     manifest = Manifest.load(index_dir)
     assert manifest.results.relevance_floors is not None
-    with pytest.raises(IndexMismatch, match="embedding model"):
+    with pytest.raises(ArtifactError, match="embedding model"):
         manifest.require_match(replace(card, prompts={}), manifest.spec.store_format)
 
 
