@@ -70,11 +70,12 @@ def test_answer_comes_at_the_first_try(make: Make, time: Time) -> None:
     assert (len(server.requests), time.pauses_s) == (1, [])
 
 
-def test_passing_failure_is_tried_again_twice(make: Make, time: Time) -> None:
+def test_passing_failure_is_tried_again_twice(make: Make, time: Time, caplog: pytest.LogCaptureFixture) -> None:
     """Two retries, the second after twice the pause of the first: 0.5 s and 1 s where the jitter is in the middle."""
     with serve_llm(failed(503), failed(500), streamed("Ten")) as server:
         assert list(make(server).start(MESSAGES, max_tokens=50)) == ["Ten"]
     assert time.pauses_s == [0.5, 1.0]
+    assert [message.partition(" try=")[2][:1] for message in caplog.messages] == ["1", "2"]
 
 
 def test_third_failure_ends_it(make: Make) -> None:

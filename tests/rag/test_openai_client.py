@@ -148,6 +148,8 @@ BROKEN = {
     "malformed JSON": Reply(body=[b'{"choices": [']),
     "JSON that is no object": Reply(body=[b"[]"]),
     "no choices": Reply(body=[b"{}"]),
+    "choices that are no list": Reply(body=[b'{"choices": {"0": {"message": {"content": "Ten"}}}}']),
+    "an error that is a word": Reply(body=[b'{"error": "busy"}']),
     "an HTML page": Reply(headers={"Content-Type": "text/html"}, body=[b"<html>busy</html>"]),
     "an error in a 200": Reply(body=[b'{"error": {"message": "quota", "code": 429}}']),
     "an error event first": Reply(headers=SSE, body=[b'data: {"error": {"code": 502}}\n\n']),
@@ -166,6 +168,23 @@ def test_broken_reply_is_a_failed_call(connect: Connect, name: str) -> None:
     with serve_llm(BROKEN[name]) as server, pytest.raises(CallFailed) as caught:
         ask(connect(server))
     assert caught.value.may_pass
+
+
+def test_status_in_a_200_tells_what_may_help(connect: Connect) -> None:
+    """Some providers write it into the body."""
+    with serve_llm(Reply(body=[b'{"error": {"code": 400}}'])) as server, pytest.raises(CallFailed) as caught:
+        ask(connect(server))
+    assert not caught.value.may_pass
+
+
+@pytest.mark.parametrize(
+    ("error", "may_pass"), [(requests.exceptions.ConnectTimeout, True), (requests.exceptions.ReadTimeout, False)]
+)
+def test_server_that_is_not_reached_in_time_may_be_asked_again(error: type[Exception], may_pass: bool) -> None:
+    """One that was reached and said nothing has used up the time."""
+    with pytest.raises(CallFailed) as caught, _translated():
+        raise error
+    assert caught.value.may_pass is may_pass
 
 
 def test_refused_connection_is_a_failed_call() -> None:

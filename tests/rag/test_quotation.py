@@ -99,6 +99,14 @@ def test_sentence_that_continues_another_comes_with_it(beginning: str, between: 
     assert numbers_in(quote(mark_up(text, *sentences), *([0.1] * 5), 0.9, *([0.1] * 4))[0]) == numbers
 
 
+def test_sentence_after_a_list_stands_alone() -> None:
+    """The last item is not what it continues."""
+    sentences = [sentence_of(40, number) for number in range(10)]
+    sentences[3] = f"This {sentences[3]}"
+    text = f"{' '.join(sentences[:2])}\n\n- {sentences[2]}\n\n{' '.join(sentences[3:])}"
+    assert numbers_in(quote(mark_up(text, *sentences), *([0.1] * 5), 0.9, *([0.1] * 4))[0]) == [3, 4, 5, 6]
+
+
 def test_long_passage_without_sentences_is_quoted_whole() -> None:
     """Code alone has no borders to be cut at."""
     chunk = mark_up("word " * 200)
@@ -260,6 +268,7 @@ def test_reference_in_a_document_never_becomes_a_marker(text: str) -> None:
         ("## Moving home\nTen.\n### Days\nSix.", "**Moving home**\n\nTen.\n\n**Days**\n\nSix."),
         ("Fish & chips, 2 < 3", "Fish & chips, 2 < 3"),
         ("Use `**kwargs` and `<b>`.", "Use `**kwargs` and `<b>`."),
+        ("See [1] and `f[2]` and [3].", "See and `f[ 2 ]` and."),
         ("```py\na = **b  # [x](y)\n```\nDone.", "```\na = **b  # [x](y)\n```\nDone."),
         ("~~~\n| a |", "```\n| a |\n```"),
         ("- a\n  - b\n1. c", "- a\n  - b\n1. c"),
