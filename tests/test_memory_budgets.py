@@ -6,6 +6,7 @@ code. So what is asserted is what no file backs, and the whole as if the server 
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,7 @@ FIRST_CHAT_ANONYMOUS_MB = 84
 FIRST_CHAT_MB = 150
 PEAK_MB = 300
 GROWTH_MB = 5
+WORDS_MB = 10
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +47,23 @@ def test_memory_stays_in_budget_from_start_through_many_chats(fresh: Server) -> 
     for number in range(200):
         fresh.ask(questions[number % len(questions)])
     assert fresh.memory().anonymous_mb - warm_mb <= GROWTH_MB
+
+
+@pytest.mark.parametrize("letter", ["a", "\N{GOTHIC LETTER AHSA}", "の"])
+def test_words_of_a_stranger_take_no_memory(fresh: Server, letter: str) -> None:
+    """The longest message as one word, and as many other ones: neither at the peak nor afterwards."""
+    fresh.ask("Whom do I ask?")
+    (worker,) = fresh.workers()
+    before_mb = measure_peak_mb(worker)
+    for number in range(60):
+        message = {"role": "user", "content": letter * 7980 + "bcdefghij"[: number % 10] + letter * (number // 10)}
+        assert fresh.post("/v1/chat/completions", {"model": "any", "messages": [message]}).status_code == 200
+    grown_mb = measure_peak_mb(worker) - before_mb
+    assert grown_mb <= WORDS_MB
+
+
+def measure_peak_mb(pid: int) -> float:
+    return int(Path(f"/proc/{pid}/status").read_text().partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def test_thirty_clients_and_a_handover_stay_in_budget_in_the_box(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,9 @@ from typing import Any
 
 _COMPOUND = re.compile(r"\w+(?:[-'’./:@+]\w+)*")
 _PIECE = re.compile(r"[^\W_]+")
-_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+# Bounded, like a word, because its folded form is remembered.
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]{1,256}")
+MAX_WORD_LETTERS = 128
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _UNSPACED_RUN = re.compile(f"[{_UNSPACED}\U00020000-\U0003ffff]+")
 _SCRIPT_RUN = re.compile(f"{_UNSPACED_RUN.pattern}|[^{_UNSPACED}\U00020000-\U0003ffff]+")
@@ -74,7 +76,7 @@ def _fold_run(run: str) -> str:
 
 
 def _cut(folded: str) -> list[str]:
-    words = _PIECE.findall(folded)
+    words = [word[:MAX_WORD_LETTERS] for word in _PIECE.findall(folded)]
     if folded.isascii():
         return words
     runs = [run for word in words for run in _SCRIPT_RUN.findall(word)]

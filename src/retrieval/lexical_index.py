@@ -19,7 +19,7 @@ from src.retrieval.text_store import TextStore
 COLUMN_WEIGHTS = (2.0, 1.0, 1.0)  # title, section, text
 MAX_READ_WORDS = 100
 MAX_REPLACED = 3
-MIN_LETTERS = 4
+MIN_LETTERS, MAX_LETTERS = 4, 40
 MAX_KNOWN = 3
 MAX_TERMS = 40
 # Chunks to score: a tenth of all, and as many as this in any case.
@@ -156,7 +156,7 @@ def choose_terms(terms: Sequence[Term], chunks: int, enough: int) -> TermChoice:
 
 def find_known_words(texts: TextStore, word: str) -> list[str]:
     """Return what to ask for instead of an unknown word: two known ones written as one, or words that begin so."""
-    if len(word) < MIN_LETTERS or word.isdigit():
+    if not MIN_LETTERS <= len(word) <= MAX_LETTERS or word.isdigit():
         return []
     halves = _split_in_two(texts, word)
     if halves:
