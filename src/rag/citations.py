@@ -19,6 +19,7 @@ _MARKER = re.compile(
 LOADING_TAG = re.compile(
     r"<(?=/?(?:img|iframe|script|style|link|object|embed|video|audio|source|svg|form|base|meta)\b)", re.IGNORECASE
 )
+_CODE_SIGNS = ("`", "~", "\\", "$")
 _BRACKET = re.compile(r"[\[【]")
 _OPEN_TAG = re.compile(r"</?[A-Za-z]{0,8}\Z")
 _RANGE = re.compile(r"(\d+)\s*(?:-|–|—|to)\s*#?(\d+)", re.IGNORECASE)
@@ -55,14 +56,16 @@ def resolve_citations(text: str, hits: Sequence[Hit]) -> CitedText:
 def normalise_markers(text: str, passages: int) -> str:
     """Write every marker as `[n]` and remove those of passages that do not exist.
 
-    What stands around a removed one must not become a marker or a tag by that, as in `[[9]7]`.
+    What stands around a removed one must not become a marker or a tag by that, as in `[[9]7]`, and signs that begin or
+    end code must not come together.
     """
 
     def replace(match: re.Match[str]) -> str:
         numbers = [number for number in _expand(match["numbers"]) if 1 <= number <= passages]
         blank = match[0][: len(match[0]) - len(match[0].lstrip(" \t"))]
         if not numbers:
-            return "…" if _is_inside(text, match.start()) else ""
+            is_beside_code = text[: match.start()].endswith(_CODE_SIGNS)
+            return "…" if is_beside_code or _is_inside(text, match.start()) else ""
         return blank + "".join(f"[{number}]" for number in dict.fromkeys(numbers))
 
     return _MARKER.sub(replace, text)

@@ -72,7 +72,9 @@ class Generator:
         try:
             return self._start(messages, max_tokens, self._clock() + self._timeout_s)
         except CallFailed as exc:
-            self._breaker.record_failure()
+            # Other failures say something of the question, such as one that is too long or that a provider refuses.
+            if exc.may_pass or exc.every_model:
+                self._breaker.record_failure()
             raise GenerationError(f"No LLM answered: {exc}.") from exc
 
     def _start(self, messages: Sequence[ChatMessage], max_tokens: int, deadline: float) -> Completion:

@@ -26,8 +26,8 @@ POOL_CONNECTIONS = 32  # MAX_CONCURRENT_CHATS by default
 MAX_ANSWER_BYTES = 1_000_000
 # 408, 425, 429 and 5xx pass; 529 is "overloaded" at Anthropic-like servers.
 _PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
-# The key or the address is wrong: no other model will do better.
-_HOPELESS = frozenset({301, 302, 303, 307, 308, 401, 403, 405, 407, 411})
+# The key or the address is wrong: no other model will do better. 403 is not here: it may be a provider's moderation.
+_HOPELESS = frozenset({301, 302, 303, 307, 308, 401, 405, 407, 411})
 
 
 class OpenAIClient:

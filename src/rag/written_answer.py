@@ -110,10 +110,12 @@ class WrittenAnswer:
     def _show_text(self, end: int) -> str:
         """Show what is held up to a place."""
         ready, self._held = self._held[:end], self._held[end:]
-        piece = LOADING_TAG.sub("‹", normalise_markers(ready, self._passages))
-        # With the last sign that was shown: it may be the bracket that makes a link of this, or the end of a sentence.
+        # With the last sign that was shown: it may be the end of code, the bracket that makes a link of this, or the end
+        # of a sentence.
         before = self.text[-1:]
-        piece = _LINK.sub(" ", before + piece)[len(before) :]
+        code_sign = before.strip()
+        piece = normalise_markers(code_sign + ready, self._passages)[len(code_sign) :]
+        piece = _LINK.sub(" ", before + LOADING_TAG.sub("‹", piece))[len(before) :]
         if not before:
             piece = piece.lstrip()
         shown, at = "", len(before)

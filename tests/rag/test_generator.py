@@ -153,6 +153,17 @@ def test_open_circuit_asks_nobody_and_tries_again_later(make: Make, time: Time) 
         assert list(generator.start(MESSAGES, max_tokens=50)) == ["Ten"]
 
 
+@pytest.mark.parametrize("status", [400, 403, 413, 422])
+def test_question_that_is_refused_does_not_open_the_circuit(make: Make, status: int) -> None:
+    """A stranger who asks such ones again and again takes the LLM from nobody."""
+    with serve_llm(*[failed(status)] * 5, streamed("Ten")) as server:
+        generator = make(server)
+        for _ in range(5):
+            with pytest.raises(GenerationError, match=str(status)):
+                generator.start(MESSAGES, max_tokens=50)
+        assert list(generator.start(MESSAGES, max_tokens=50)) == ["Ten"]
+
+
 PASSING = CallFailed("busy", may_pass=True)
 LASTING = CallFailed("no such model", may_pass=False)
 HOPELESS = CallFailed("wrong key", may_pass=False, every_model=True)

@@ -110,7 +110,7 @@ def test_server_that_does_not_stream_is_read_whole(connect: Connect) -> None:
         (400, False, False),
         (401, False, True),
         (402, False, False),
-        (403, False, True),
+        (403, False, False),
         (404, False, False),
         (307, False, True),
         (429, True, False),
@@ -119,7 +119,7 @@ def test_server_that_does_not_stream_is_read_whole(connect: Connect) -> None:
     ],
 )
 def test_status_tells_what_may_help(connect: Connect, status: int, may_pass: bool, every_model: bool) -> None:
-    """429 and 5xx pass, another model may help with 400, 402 and 404, nothing helps with a wrong key."""
+    """429 and 5xx pass, another model may help with 400 and 402 to 404, nothing helps with a wrong key."""
     with serve_llm(failed(status)) as server, pytest.raises(CallFailed, match=str(status)) as caught:
         ask(connect(server))
     assert (caught.value.may_pass, caught.value.every_model) == (may_pass, every_model)

@@ -122,6 +122,10 @@ IMAGE = "![a](http://x.y)"
         f"- ~~~\n  a\n  ~~~\n  {IMAGE}",
         f"- ```\n  a\n\n  ```\n  {IMAGE}",
         f"~~~ a|b\n-|-\nc|{IMAGE}\n~~~\n{IMAGE}",
+        f"Leave `{IMAGE}`[99]` is paid.",
+        f"a `{IMAGE}` [99]` b",
+        f"a \\[9]`{IMAGE}` b",
+        f"a\n~~[9]~\n```\n~~~\n{IMAGE}\n```\n",
     ],
 )
 def test_image_beside_what_only_looks_like_code_is_text(written: str) -> None:
