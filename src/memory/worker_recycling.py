@@ -22,6 +22,7 @@ from src.memory.memory_probe import MemoryProbe
 from src.memory.thresholds import DEGRADED_PERCENT
 
 CHAT_PATHS = frozenset({"/chat", "/v1/chat/completions"})
+SEARCH_PATHS = ("/search", "/documents")
 WARM_UP_LIMIT_S = 120.0
 # The elder's chats come first while its successor loads: nobody waits for these 0.2 CPU-s.
 WARM_UP_NICENESS = 10
@@ -70,6 +71,7 @@ class WorkerRecycling:
         self._workers = 1
         self._budget = 0
         self._chats = 0
+        self._is_used = False
         self._running = 0
         self._baseline_mb: float | None = None
         self._asked_for: str | None = None
@@ -131,10 +133,12 @@ class WorkerRecycling:
 
     def post_request(self, worker: Any, request: Any, _environ: Any, response: Any) -> None:
         """Count an answered chat and see whether this worker has done its share."""
+        is_answered = response is not None and (response.status_code or 500) < 400
+        self._is_used |= is_answered and (_is_chat(request) or request.path.startswith(SEARCH_PATHS))
         if _is_chat(request):
             with self._lock:
                 self._running -= 1
-                if response is not None and (response.status_code or 500) < 400:
+                if is_answered:
                     self._chats += 1
                     worker.nr += 1
                     self._note_chat()
@@ -161,7 +165,7 @@ class WorkerRecycling:
         if self._max_requests and self._chats >= self._budget:
             return Reason(f"{self._chats} chats answered", is_for_memory=False)
         rest_s = MEMORY_REST_S * 2 ** min(self.handover.memory_streak, MOST_DOUBLINGS)
-        if self._chats == 0 or time.monotonic() - max(self._started_at, self.handover.memory_replaced_at) < rest_s:
+        if not self._is_used or time.monotonic() - max(self._started_at, self.handover.memory_replaced_at) < rest_s:
             return None
         if self._asked_for is not None:
             return Reason(self._asked_for)

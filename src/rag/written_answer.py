@@ -110,8 +110,7 @@ class WrittenAnswer:
     def _show_text(self, end: int) -> str:
         """Show what is held up to a place."""
         ready, self._held = self._held[:end], self._held[end:]
-        # With the last sign that was shown: it may be the end of code, the bracket that makes a link of this, or the end
-        # of a sentence.
+        # With the last sign that was shown: it may end code or a sentence, or be the bracket that makes a link of this.
         before = self.text[-1:]
         code_sign = before.strip()
         piece = normalise_markers(code_sign + ready, self._passages)[len(code_sign) :]

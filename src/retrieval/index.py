@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-CANDIDATES = 100
+CANDIDATES = 100  # by meaning, and as many by words; whatever page is asked for, so that pages fit together
 RESCORED = 50  # of the candidates, by their sentences
 # Chunks read for each passage asked for: a chunk beside a better one is taken into its passage.
 CHUNKS_PER_PASSAGE = 1.5
@@ -170,7 +170,7 @@ class Index:
         self._close()
 
     def _search(self, query: str, limit: int, offset: int, filters: Filters, kind: RetrievalKind) -> Retrieval:
-        found = self._rank(query, max(CANDIDATES, limit + offset), filters, kind)
+        found = self._rank(query, max(CANDIDATES, limit), filters, kind)
         hits = self._read_hits(found.ranking[offset : offset + limit], found)
         return found.to_retrieval(hits, kind)
 

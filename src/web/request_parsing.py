@@ -18,7 +18,7 @@ MAX_ARGUMENT_CHARS = 500
 MAX_TURNS = 50
 MAX_TOP_K = 20
 MAX_LIMIT = 50
-MAX_OFFSET = 10_000
+MAX_OFFSET = 100_000_000
 MAX_FILTER_DOCUMENTS = 100
 
 # A request's id: short and plain, so that it is fit for a header and a log line.

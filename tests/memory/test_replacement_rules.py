@@ -17,6 +17,7 @@ from src.memory.worker_recycling import WorkerRecycling
 MB = 1024 * 1024
 PAGES_PER_MB = MB // os.sysconf("SC_PAGE_SIZE")
 CHAT = SimpleNamespace(method="POST", path="/chat")
+SEARCH = SimpleNamespace(method="GET", path="/search")
 PROBE = SimpleNamespace(method="GET", path="/health")
 
 
@@ -307,6 +308,25 @@ def test_worker_that_answered_nothing_is_not_replaced_for_its_memory(
     worker.begin()
     worker.end(status=503)
     assert worker.sent == []
+
+
+@pytest.mark.parametrize(
+    ("request_of", "status", "sent"), [(SEARCH, 200, [("ask", True)]), (SEARCH, 503, []), (PROBE, 200, [])]
+)
+def test_worker_that_only_searches_is_replaced_for_its_memory_too(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request_of: SimpleNamespace,
+    status: int,
+    sent: list[tuple[str, bool]],
+) -> None:
+    """After an unload it would search by words for ever; probes alone tell nothing."""
+    worker = start(tmp_path, monkeypatch, max_requests=0)
+    worker.recycling.request("memory at 96%")
+    worker.now += 60
+    worker.begin(request_of)
+    worker.end(request_of, status)
+    assert worker.sent == sent
 
 
 @pytest.mark.parametrize(("grown_mb", "sent"), [(64, []), (65, [("ask", True)])])
