@@ -5,7 +5,7 @@ RagError                    a message a person can act on: what happened, with w
 ├── ArtifactError           something under INDEX_DIR or MODEL_DIR cannot be used; names the cure
 │   ├── IndexMissing
 │   ├── IndexCorrupt        half-written, or a file is not what the manifest says
-│   ├── IndexMismatch       built with another model, splitter or Chroma than is here
+│   ├── IndexMismatch       built with another model, index format or store format than this server has
 │   └── ModelMissing
 ├── BuildError              the offline build cannot go on; the old index is untouched
 │   ├── UnreadableDocument  one file cannot be read; the build names it and goes on
