@@ -1,18 +1,20 @@
 """Command line of the offline build; the work is in `src/ingestion/` and `src/embedding/export/`.
 
-python build_embeddings.py                          build the index of DOCUMENTS_DIR; only what changed is embedded
-python build_embeddings.py --dry-run                tell what a build would do, and write nothing
-python build_embeddings.py --strict                 fail where a file cannot be parsed
-python build_embeddings.py --engine ray             parse and embed on a Ray cluster (--ray-address host:6379)
-python build_embeddings.py verify                   check the index, and ask it for its own chunks
-python build_embeddings.py inspect                  what is in the index
-python build_embeddings.py search "a question"      ask it without the server
-python build_embeddings.py push                     fill the Chroma server at CHROMA_URL with the index's vectors
-python build_embeddings.py prune                    remove the vectors of other indexes there
-python build_embeddings.py publish FOLDER           write the index there as an archive; s3://bucket/folder too
-python build_embeddings.py fetch                    bring the archive that INDEX_URL names into INDEX_DIR
-python build_embeddings.py --export-model           export EMBEDDING_MODEL_NAME to MODEL_DIR
-python build_embeddings.py --export-model ./model   export another one, by name or path
+`./run.sh build` reads .env and passes its arguments on. A host's build command runs `python build_embeddings.py fetch`.
+
+./run.sh build                          build the index of DOCUMENTS_DIR; only what changed is embedded
+./run.sh build --dry-run                tell what a build would do, and write nothing
+./run.sh build --strict                 fail where a file cannot be parsed
+./run.sh build --engine ray             parse and embed on a Ray cluster (--ray-address host:6379)
+./run.sh build verify                   check the index, and ask it for its own chunks
+./run.sh build inspect                  what is in the index
+./run.sh build search "a question"      ask it without the server
+./run.sh build push                     fill the Chroma server at CHROMA_URL with the index's vectors
+./run.sh build prune                    remove the vectors of other indexes there
+./run.sh build publish FOLDER           write the index there as an archive; s3://bucket/folder too
+./run.sh build fetch                    bring the archive that INDEX_URL names into INDEX_DIR
+./run.sh build --export-model           export EMBEDDING_MODEL_NAME to MODEL_DIR
+./run.sh build --export-model ./model   export another one, by name or path
 """
 
 import argparse
@@ -44,20 +46,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as exc:
         needed = "build" if arguments.export_model is None else "export"
         needed = "ray" if arguments.engine == "ray" else needed
-        return _fail(f"The package {exc.name} is not installed. Run pip install -r requirements-{needed}.txt")
+        return _fail(f"The package {exc.name} is not installed. Run .venv/bin/pip install -r requirements-{needed}.txt")
     except BrokenPipeError:
         return 1  # the program that read the output has stopped reading
     except KeyboardInterrupt:
         return _fail("Stopped. What was there before is untouched.")
     except (OSError, sqlite3.Error) as exc:
-        return _fail(f"{exc}. Make room on that disk or the one of TMPDIR, or let the folder be written to.")
+        cure = "Free some space on that disk or in TMPDIR, or allow this user to write to the folder."
+        return _fail(f"{exc}. {cure}")
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="build_embeddings.py",
-        description="Build data/index from data/documents. The environment says where they are (see .env.example).",
+        description="Build data/index from data/documents. The environment says where they are; ./run.sh build "
+        "reads .env (see .env.example).",
     )
     parser.add_argument(
         "--export-model",
@@ -66,9 +70,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME or PATH",
         help="instead of building, export a sentence-transformers model to MODEL_DIR (default: EMBEDDING_MODEL_NAME)",
     )
-    parser.add_argument("--strict", action="store_true", help="fail where a file cannot be read; keep the old index")
+    parser.add_argument("--strict", action="store_true", help="fail where a file cannot be parsed; keep the old index")
     parser.add_argument(
-        "--dry-run", action="store_true", help="read and split, tell what would be embedded, write nothing"
+        "--dry-run", action="store_true", help="parse and split, tell what would be embedded, write nothing"
     )
     parser.add_argument(
         "--backend", choices=("onnx", "sentence-transformers"), help="what embeds (default: EMBEDDING_BACKEND)"
@@ -181,7 +185,7 @@ def _export(config: Config, arguments: argparse.Namespace) -> None:
     print(ModelSize.of(original).summary(config.memory_limit_mb), flush=True)
     card = export_model(original, name, config.model_dir)
     prompts = ", ".join(f"{kind} {text!r}" for kind, text in card.prompts.items()) or "none"
-    print(f"Exported {card.name} to {config.model_dir}. Now rebuild the index: python build_embeddings.py")
+    print(f"Exported {card.name} to {config.model_dir}. Now rebuild the index: ./run.sh build")
     print(f"Prompts: {prompts}")
 
 

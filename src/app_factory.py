@@ -200,7 +200,8 @@ def create_app(config: Config | None = None) -> Flask:
     limit_mb = services.memory.read().limit_mb
     if config.embedding_backend == "sentence-transformers" and limit_mb < LEAST_TORCH_MB:
         message = (
-            f"EMBEDDING_BACKEND=sentence-transformers needs {LEAST_TORCH_MB:.0f} MB, of which {limit_mb:.0f} are here."
+            f"EMBEDDING_BACKEND=sentence-transformers needs {LEAST_TORCH_MB:.0f} MB. "
+            f"This server may use {limit_mb:.0f} MB."
         )
         raise ConfigError(f"{message} Raise MEMORY_LIMIT_MB with the plan, or use onnx.")
     get_recycling().serve(services)

@@ -28,8 +28,8 @@ COMFORTABLE_SHARE = 0.78
 MAX_COMMITTED_MB = 100
 
 REBUILD = "Run ./run.sh build to rebuild the index."
-BUILD_AGAIN = "The old index is as it was. Make room on that disk, or let its folder be written to, and start again."
-EXPORT = "Run python build_embeddings.py --export-model to make it again, or restore data/model from git."
+BUILD_AGAIN = "The old index is as it was. Free some space on that disk, or allow this user to write to the folder."
+EXPORT = "Restore data/model from git, or run ./run.sh build --export-model to make it again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +218,8 @@ class Manifest:
         for what, (built, here) in pairs.items():
             if built != here:
                 names = f" ({spec.model_name} / {card.name})" if what == "embedding model" else ""
-                raise ArtifactError(f"The index was built with {what} {built}, but {here} is here{names}. {REBUILD}")
+                message = f"The index was built with {what} {built}. This server has {here}{names}."
+                raise ArtifactError(f"{message} {REBUILD}")
 
 
 def measure_files(index_dir: Path) -> dict[str, int]:

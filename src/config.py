@@ -98,7 +98,7 @@ class Config:
     llm_api_key: str = _setting(
         KEY,
         "",
-        "The key of an OpenAI-compatible API. Without a key, the service quotes the documents.",
+        "The LLM key: of an OpenAI-compatible API. Without it, the service quotes the documents.",
         is_secret=True,
     )
     llm_base_url: str = _setting(
@@ -134,7 +134,7 @@ class Config:
         "The number of chats and searches that run at once. One more is answered with 503 and Retry-After.",
     )
     api_key: tuple[str, ...] = _setting(
-        KEYS, "", "When it is set, a caller must send one of these keys as a bearer token.", is_secret=True
+        KEYS, "", "The access keys. When there are any, a caller must send one as a bearer token.", is_secret=True
     )
     admin_token: str = _setting(
         KEY, "", "The bearer token for /memory/optimize. Without a token that route is off.", is_secret=True

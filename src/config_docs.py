@@ -11,15 +11,16 @@ from pathlib import Path
 
 from src.config import SETTINGS
 
+_HEAD = (
+    "Every variable with its default. Copy this file to .env and uncomment what you change. ./run.sh and Docker read "
+    ".env; Render and gunicorn do not. A variable that is set in the environment wins. Write NAME=value: no quotes, no "
+    "export, no comment behind the value. `.venv/bin/python -m src.config_docs` writes this file."
+)
+
 
 def write_example() -> str:
     """Return the text of `.env.example`."""
-    head = (
-        "Every variable with its default. Copy this file to .env, uncomment what you change, and ./run.sh reads it. A "
-    )
-    parts = [
-        _comment(head + "variable that is set in the environment wins. `python -m src.config_docs` writes this file.")
-    ]
+    parts = [_comment(_HEAD)]
     for name, setting in SETTINGS.items():
         parts.append(_comment(f"{setting.about} Must be {setting.kind.allowed}.") + f"\n#{name}={setting.default}")
     return "\n\n".join(parts) + "\n"

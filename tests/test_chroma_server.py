@@ -106,7 +106,7 @@ def test_server_without_its_collection_says_what_to_run(tmp_path: Path, chroma: 
     chroma.start()
     with serve(tmp_path / "log", CHROMA_URL=chroma.url, CHROMA_API_KEY="ck-secret") as server:
         assert server.ask(QUESTION)["retrieval"] == "lexical"
-        assert "python build_embeddings.py push" in server.get("/ready").json()["vectors_error"]
+        assert "./run.sh build push" in server.get("/ready").json()["vectors_error"]
         log = server.log.read_text()
         assert log.count("Answering by words only") == 1
         assert "ck-secret" not in log

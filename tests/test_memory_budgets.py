@@ -17,11 +17,14 @@ from tests.conftest import Server, corpus_places, serve
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 
-# Tighter than the design's 40 and 150 MB, to keep what was won: 31.4 and 79.1 MB measured.
+# Of the design's 40 and 140 MB of PSS, what no file backs: 32.9 and 80.1 MB measured.
 START_ANONYMOUS_MB = 37
 FIRST_CHAT_ANONYMOUS_MB = 84
+# As if alone, which is more than the PSS: 139 and 204 MB measured.
 FIRST_CHAT_MB = 150
 PEAK_MB = 300
+# The design's own measure: what a 512 MB cgroup is charged.
+PEAK_CHARGED_MB = 256
 GROWTH_MB = 5
 WORDS_MB = 10
 
@@ -78,5 +81,5 @@ def test_thirty_clients_and_a_handover_stay_in_budget_in_the_box(monkeypatch: py
         pytest.skip(str(exc))
     assert record["failed"] == 0
     assert int(record["workers"] or 0) >= 2
-    assert float(record["peak_charged_mb"] or 0) <= PEAK_MB
+    assert float(record["peak_charged_mb"] or 0) <= PEAK_CHARGED_MB
     assert float(record["peak_mb"] or 0) <= PEAK_MB

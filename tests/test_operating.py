@@ -50,6 +50,10 @@ def test_log_lines_of_the_page_are_in_the_source() -> None:
     source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
     for words in re.findall(r"Memory \[([a-z ,-]+)", PAGE):
         assert words.strip() in source, words
+    rows = re.findall(r"^\| `([A-Z][A-Za-z -]+)[:(]", PAGE, re.MULTILINE)
+    assert {"LLM call failed", "Load failed", "Hand-over failed", "No worker can be forked "} <= set(rows)
+    for words in rows:
+        assert words.strip() in source, words
 
 
 def test_blueprint_asks_whether_it_is_public() -> None:

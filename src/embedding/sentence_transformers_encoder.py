@@ -112,7 +112,7 @@ def load_sentence_transformer(name_or_path: str, device: str | None = None, **op
     except ImportError as exc:
         raise BuildError(
             f"{name_or_path} needs sentence-transformers, which is not installed here ({exc}). "
-            "Run pip install -r requirements-export.txt"
+            "Run .venv/bin/pip install -r requirements-export.txt"
         ) from exc
     try:
         return SentenceTransformer(locate_model(name_or_path), device=device, **options)

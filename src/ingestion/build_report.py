@@ -69,8 +69,8 @@ class BuildReport:
             lines.append(self.unknown_languages)
         if not is_plan:
             lines += [
-                f"Warning: {name} is {size / 1e6:.0f} MB, and GitHub takes files of up to {MAX_COMMITTED_MB} MB: leave "
-                "documents out, keep the file with Git LFS, or push to a host that takes it."
+                f"Warning: {name} is {size / 1e6:.0f} MB, and GitHub takes files of up to {MAX_COMMITTED_MB} MB: "
+                "publish the index (docs/scaling.md), keep the file with Git LFS, or leave documents out."
                 for name, size in self.file_bytes.items()
                 if size > MAX_COMMITTED_MB * 1e6
             ]

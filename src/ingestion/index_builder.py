@@ -123,7 +123,7 @@ def _parse(index: NewIndex, config: Config, card: ModelCard, strict: bool, engin
     if not index.hashes:
         raise BuildError(f"There is nothing to index in {folder}. Put documents there: {formats()}.{seen}")
     if strict and index.skipped:
-        raise BuildError(f"--strict: files cannot be read: {len(index.skipped)}. The index is as it was.{seen}")
+        raise BuildError(f"--strict: files cannot be parsed: {len(index.skipped)}. The index is as it was.{seen}")
     return index.specify(card, config.embedding_backend, splitter)
 
 

@@ -54,6 +54,6 @@ def tell_unknown(documents: Mapping[str, int], known: Sequence[str]) -> str:
     which = ", ".join(f"{count:,} in {language}" for language, count in sorted(unknown.items()))
     return (
         f"Warning: the model knows {', '.join(known)}, but there are documents in other languages ({which}): they are "
-        "found by their words only. A multilingual model finds them by their meaning: python build_embeddings.py "
-        f"--export-model {MULTILINGUAL_MODEL}, then build again."
+        "found by their words only. A multilingual model finds them by their meaning: ./run.sh build --export-model "
+        f"{MULTILINGUAL_MODEL}, then build again. It needs more memory; docs/bring-your-documents.md says how much."
     )

@@ -65,7 +65,7 @@ def prune_vectors(config: Config) -> str:
     with closing(_connect(config)) as server:
         if not _is_complete(server, manifest):
             message = f"{own} is not complete on the server, so the others may be in use"
-            raise BuildError(f"{message}. Run python build_embeddings.py push first.")
+            raise BuildError(f"{message}. Run ./run.sh build push first.")
         others = sorted(name for name in server.iter_names() if OURS.fullmatch(name) and name != own)
         for name in others:
             server.discard(name)

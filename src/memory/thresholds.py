@@ -19,7 +19,7 @@ HYSTERESIS_PERCENT = 5.0
 # has in memory: at 144 MB the default index serves in CAUTIOUS; at 112 MB the load itself takes 7 s and leads to
 # DEGRADED; at 96 MB chats get no answer within 15 s, because the kernel reads the libraries again and again.
 LEAST_MODEL_MB = 144.0
-# What each further worker adds with the default index: 57 to 58 MB. With 10,000 passages it is 79.
+# What each further worker adds with the default index: 57 to 58 MB. With 10,000 chunks it is 79.
 FURTHER_WORKER_MB = 60.0
 # With sentence-transformers in place of onnxruntime: the plain way of `python -m benchmarks plain` holds 563 MB after
 # the first answer, and 580 with 30 at once.

@@ -20,7 +20,7 @@ MAX_NAMED = 3
 
 REFUSAL = "The documents do not answer this question."
 UNCERTAIN = "This may not answer your question. It is the passage that comes nearest."
-LLM_FAILED = "The language model could not be reached. This is what the documents say."
+LLM_FAILED = "The language model gave no answer. This is what the documents say."
 LLM_BROKE_OFF = "The language model broke off."
 QUOTED_BELOW = "What follows is quoted from the documents."
 PARTLY_UNSUPPORTED = "A part of this answer was not found in the documents; it is marked."

@@ -1,6 +1,6 @@
 """Chroma's public client, which builds a store and reads it back; only `vector_store.py` imports this file.
 
-The client costs 44 MB and half a CPU-second, so nothing that serves uses it.
+The client costs 45 MB and 0.6 CPU-seconds, so nothing that serves uses it.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TIMEOUT_S = 3.0
 # After a failure, which was two tries, a question every few seconds finds out whether the server is back.
 OPEN_S = 3.0
-PUSH = "Run python build_embeddings.py push with the settings of this server."
+PUSH = "Run ./run.sh build push with the settings of this server."
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """The face of the vector store, which is Chroma: `chroma_client.py` builds one, `server_vectors.py` asks a server.
 
 A prebuilt store is opened with Chroma's own engine, `chromadb_rust_bindings`, as `chromadb.PersistentClient` does
-beneath. Importing `chromadb` itself costs 44 MB and half a CPU-second and brings nothing to a query
+beneath. Importing `chromadb` itself costs 45 MB and 0.6 CPU-seconds and brings nothing to a query
 (docs/decisions/0005), so `chroma_client.py` is imported only to build a store or to read it back.
 
 Chroma opens only a writable directory and changes it on a mere query, so the committed store is copied to a scratch

@@ -32,7 +32,9 @@ def admitted(services: Services, *, words_only: bool = False) -> Iterator[Memory
         ServiceUnavailable: all places are taken, the services are not ready within the limit, or memory is short.
     """
     if not services.slots.acquire(blocking=False):
-        message = f"All {services.config.max_concurrent_chats} places are taken. Ask again in a moment."
+        message = (
+            f"The server is already answering {services.config.max_concurrent_chats} requests. Ask again in a moment."
+        )
         raise ServiceUnavailable(message, retry_after_s=RETRY_WHEN_FULL_S, code="too_many_chats")
     try:
         mode = services.memory.observe()

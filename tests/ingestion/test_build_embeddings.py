@@ -131,7 +131,7 @@ def test_full_disk_keeps_the_old_index(environment: dict[str, str], small_disk: 
         result = run(environment)
         assert (result.returncode, result.stdout) == (1, "")
         assert result.stderr.count("\n") == 1
-        assert "The old index is as it was. Make room on that disk" in result.stderr
+        assert "The old index is as it was. Free some space on that disk" in result.stderr
         assert all_bytes(index) == before
         refusals.add(result.stderr.split("(")[1])
         for path in [small_disk / "filler", *small_disk.glob("data/.kept-embeddings-*")]:
@@ -151,7 +151,7 @@ def test_full_scratch_disk_is_one_line_that_names_the_cure(environment: dict[str
         result = run({**environment, "TMPDIR": str(small_disk)}, *arguments)
         assert (result.returncode, result.stdout) == (1, "")
         assert result.stderr.count("\n") == 1
-        assert "Make room on" in result.stderr
+        assert "Free some space on" in result.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere memory is counted in other units")

@@ -61,7 +61,7 @@ def test_llm_down_gives_quoted_sentences_and_says_so(page: Page, tmp_path: Path,
         open_chat(page, server)
         ask(page, QUESTION)
         expect(last_exchange(page).locator(".marker").first).to_be_visible()
-        expect(last_exchange(page).locator(".note")).to_contain_text("The language model could not be reached")
+        expect(last_exchange(page).locator(".note")).to_contain_text("The language model gave no answer")
 
 
 def test_full_server_is_waited_out_in_sight(page: Page, watch: Watch, tmp_path: Path, llm: LLMServer) -> None:
@@ -79,7 +79,7 @@ def test_full_server_is_waited_out_in_sight(page: Page, watch: Watch, tmp_path: 
         expect(last_exchange(other).locator(".text")).to_have_text("Slow")
         open_chat(page, server)
         ask(page, QUESTION)
-        expect(last_exchange(page).locator(".trouble")).to_contain_text("All 1 places are taken")
+        expect(last_exchange(page).locator(".trouble")).to_contain_text("already answering 1 requests")
         expect(last_exchange(page).locator(".countdown")).to_contain_text("Asking again in")
         goes_on.set()
         expect(last_exchange(page).locator(".marker")).to_have_count(1)
@@ -148,7 +148,7 @@ def test_key_is_asked_for_once_and_kept_for_the_tab(page: Page, watch: Watch, tm
         ask(page, QUESTION)
         for key, is_wrong in (("wrong", False), ("open-sesame", True)):
             expect(page.get_by_label("This service asks for a key")).to_be_focused()
-            expect(page.get_by_text("This key does not fit.")).to_be_visible(visible=is_wrong)
+            expect(page.get_by_text("This key is wrong.")).to_be_visible(visible=is_wrong)
             page.keyboard.type(key)
             page.keyboard.press("Enter")
         expect(page.locator("#suggestions li")).not_to_have_count(0)
@@ -165,7 +165,7 @@ def test_page_of_documents_asks_for_the_key(page: Page, watch: Watch, tmp_path: 
         page.goto(server.url + "/documents")
         page.get_by_label("This service asks for a key").fill("wrong")
         page.keyboard.press("Enter")
-        expect(page.get_by_text("This key does not fit.")).to_be_visible()
+        expect(page.get_by_text("This key is wrong.")).to_be_visible()
         page.get_by_label("This service asks for a key").fill("open-sesame")
         page.keyboard.press("Enter")
         expect(page.get_by_role("link", name="Annual leave")).to_be_visible()

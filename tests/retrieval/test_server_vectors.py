@@ -63,7 +63,7 @@ def test_server_gives_what_the_embedded_store_gives(chroma: Chroma, index_dir: P
 def test_missing_or_incomplete_collection_names_the_command(chroma: Chroma, fingerprint: str, problem: str) -> None:
     """The person learns what to run."""
     server = open_at(chroma.url, fingerprint)
-    with pytest.raises(VectorsUnavailable, match=rf"{problem}.*build_embeddings\.py push"):
+    with pytest.raises(VectorsUnavailable, match=rf"{problem}.*\./run\.sh build push"):
         server.search(QUESTION, 3, Filters())
     assert f"rag512-{fingerprint}" in str(server.problem)
     server.close()
