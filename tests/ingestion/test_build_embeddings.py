@@ -11,9 +11,8 @@ import pytest
 from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.pdfgen.canvas import Canvas
 
-from tests.conftest import serve
+from tests.conftest import ROOT, serve
 
-ROOT = Path(__file__).parents[2]
 PLACES = ("balcony", "stage", "lobby", "gallery")
 
 

@@ -16,8 +16,8 @@ from src.errors import ArtifactError
 from src.ingestion import index_check
 from src.ingestion.index_builder import build_index
 from src.ingestion.index_check import check_parts
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).parents[2]
 # One in sixteen chunks has upper links, so that link_lists.bin is not empty.
 PAGES = 60
 FILES = ["data_level0.bin", "header.bin", "length.bin", "link_lists.bin", "chroma.sqlite3", "lexical.sqlite3"]
