@@ -19,7 +19,7 @@ from hypothesis import settings
 from benchmarks.running_server import GUNICORN, ROOT, Server, free_port, run_server, wait_until
 from src.config import SETTINGS
 
-__all__ = ["ROOT", "Server", "build", "corpus_places", "free_port", "of_the_sample", "serve", "wait_until"]
+__all__ = ["ROOT", "Server", "build", "corpus_places", "fill", "free_port", "of_the_sample", "serve", "wait_until"]
 
 DOCUMENTS = ROOT / "tests" / "fixtures" / "documents"
 
@@ -102,6 +102,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("mounting a tmpfs is not allowed here; root may do it on Linux")
     yield disk
     subprocess.run(["umount", str(disk)], check=True)
+
+
+def fill(disk: Path, room_bytes: int) -> None:
+    """Leave no more than this room on a disk."""
+    left = os.statvfs(disk)
+    (disk / "filler").write_bytes(bytes(left.f_bavail * left.f_bsize - room_bytes))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
