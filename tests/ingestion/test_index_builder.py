@@ -32,8 +32,7 @@ DOCUMENTS = {"people/leave.md": LEAVE, "travel.md": TRAVEL, "picture.png": "?"}
 
 
 @pytest.fixture
-def config(environment: dict[str, str]) -> Config:
-    config = Config.from_env(environment)
+def config(config: Config) -> Config:
     write(config, DOCUMENTS)
     return config
 
