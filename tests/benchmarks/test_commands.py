@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from benchmarks import soak
 from benchmarks.cgroup_box import Box, BoxUnavailable
-from benchmarks.day import measure_day
+from benchmarks.day import measure_day, visit
 from benchmarks.fresh_clone import fresh_clone, read_build_command
 from benchmarks.load import measure_load
-from benchmarks.running_server import run_server
+from benchmarks.running_server import Server, run_server
 from tests.conftest import ROOT, corpus_places
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the lab reads /proc")
@@ -66,6 +67,18 @@ def test_day_counts_the_chats_of_each_worker(monkeypatch: pytest.MonkeyPatch) ->
     assert len(lives) >= 2
     assert day["chats"] == sum(int(life["chats"] or 0) for life in lives) == 24
     assert day["failed"] == 0
+
+
+def test_visit_loads_the_files_that_the_page_names(server: Server) -> None:
+    """A style, the icon and every script, which all are there."""
+    loaded: list[str] = []
+    with requests.Session() as session:
+        session.hooks["response"].append(lambda response, **_: loaded.append(response.url))
+        assert visit(session, server) == 0
+    scripts = [url for url in loaded if url.endswith(".js")]
+    assert len(scripts) == server.get("/").text.count('.js"')
+    assert any(url.endswith("/style.css") for url in loaded)
+    assert any(url.endswith("/icon.svg") for url in loaded)
 
 
 def test_boxed_start_is_from_what_the_host_builds() -> None:
