@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import requests
 
 from benchmarks.cgroup_box import Box
-from benchmarks.questions import handbook_questions
+from benchmarks.questions import new_question
 from benchmarks.running_server import Server, run_server
 from benchmarks.tables import Record
 
@@ -79,9 +79,7 @@ def _get(session: requests.Session, server: Server, path: str) -> str | None:
 
 
 def _ask(session: requests.Session, server: Server, number: int) -> bool:
-    questions = handbook_questions()
-    message = f"{questions[number % len(questions)]} Case {number // len(questions)}."
     try:
-        return session.post(server.url + "/chat", json={"message": message}, timeout=60).ok
+        return session.post(server.url + "/chat", json={"message": new_question(number)}, timeout=60).ok
     except requests.RequestException:
         return False

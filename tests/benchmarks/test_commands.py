@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 import requests
 
-from benchmarks import soak
+from benchmarks import questions
 from benchmarks.cgroup_box import Box, BoxUnavailable
 from benchmarks.day import measure_day, visit
 from benchmarks.fresh_clone import fresh_clone, read_build_command
 from benchmarks.load import measure_load
 from benchmarks.running_server import Server, run_server
+from benchmarks.soak import measure_soak
 from tests.conftest import ROOT, corpus_places
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the lab reads /proc")
@@ -117,9 +118,9 @@ def test_load_counts_chats_and_failures() -> None:
 
 def test_soak_of_new_questions_fills_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     """A new question is one result more, a repeated one is none; the load's own search is one."""
-    monkeypatch.setattr(soak, "handbook_questions", lambda: ["Whom do I ask?", "How much leave do I get?"])
-    assert soak.measure_soak(12)["cached_results"] == 1 + 12
-    assert soak.measure_soak(12, is_repeating=True)["cached_results"] == 1 + 2
+    monkeypatch.setattr(questions, "handbook_questions", lambda: ["Whom do I ask?", "How much leave do I get?"])
+    assert measure_soak(12)["cached_results"] == 1 + 12
+    assert measure_soak(12, is_repeating=True)["cached_results"] == 1 + 2
 
 
 def test_box_says_how_to_get_one_where_it_cannot_be_made(tmp_path: Any) -> None:
