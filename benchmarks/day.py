@@ -31,7 +31,7 @@ class _Life:
     charged_mb: list[float] = field(default_factory=list)
 
 
-def measure_day(box: Box, questions: int = QUESTIONS_PER_DAY) -> Sequence[Record]:
+def measure_day(box: Box, questions: int) -> Sequence[Record]:
     """Let a day pass in a box, or the share of one that has this number of questions; the last line sums it up."""
     lives: list[_Life] = []
     failures = 0
