@@ -1,4 +1,4 @@
-"""The one harness of tests, benchmarks and evaluations: it starts the real server, asks it, measures it, stops it."""
+"""The one harness of tests, benchmarks and evaluations: builds an index, runs the real server, asks it, measures it."""
 
 import os
 import random
@@ -96,6 +96,12 @@ class Server:
             return requests.get(self.url + "/health", timeout=10).ok
         except (requests.ConnectionError, requests.Timeout):
             return False
+
+
+def build(environment: Mapping[str, str]) -> None:
+    """Run the real build with these settings."""
+    command = [sys.executable, "build_embeddings.py"]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=True, stdout=subprocess.DEVNULL)
 
 
 @contextmanager
