@@ -113,22 +113,21 @@ def run_server(
     command: Sequence[str] = SERVE,
     cwd: Path = ROOT,
 ) -> Iterator[Server]:
-    """Start the server on a free port without a rate limit, yield it when `/health` answers, stop it at the end.
+    """Start the server without a rate limit, yield it when `/health` answers, stop it at the end.
 
     Args:
-        environment: added to this process's own.
+        environment: added to this process's own; without `PORT` it is a free port.
         log: where the server's output goes; None: a scratch file.
         box: a cgroup to start it in; None: unconfined.
     """
-    port = str(free_port())
-    given = {**os.environ, "PORT": port, "RATE_LIMIT": "off", **(environment or {})}
+    given = {**os.environ, "PORT": str(free_port()), "RATE_LIMIT": "off", **(environment or {})}
     with tempfile.TemporaryDirectory() as scratch:
         log = log or Path(scratch) / "log"
         start = time.perf_counter()
-        with log.open("wb") as output:
+        with log.open("ab") as output:
             popen = box.start if box else subprocess.Popen
             process = popen(command, cwd=cwd, env=given, stdout=output, stderr=output)
-        server = Server(f"http://127.0.0.1:{port}", process, log)
+        server = Server(f"http://127.0.0.1:{given['PORT']}", process, log)
         try:
             wait_until(server.is_healthy, "/health answers", START_LIMIT_S)
             server.ready_s = time.perf_counter() - start
