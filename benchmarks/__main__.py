@@ -3,10 +3,8 @@
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from typing import Any
 
-from benchmarks.cgroup_box import Box, BoxUnavailable
+from benchmarks.cgroup_box import Box, BoxUnavailable, box_if
 from benchmarks.tables import Record, as_json, as_table
 
 Run = Callable[[argparse.Namespace], Sequence[Record]]
@@ -30,7 +28,7 @@ def _boxed_startup(_arguments: argparse.Namespace) -> Sequence[Record]:
     from benchmarks.fresh_clone import drop_pages, fresh_clone, read_build_command
     from benchmarks.startup import measure_startup
 
-    with _box(True) as box, fresh_clone() as clone:
+    with Box() as box, fresh_clone() as clone:
         drop_pages(clone)
         print(f"From a fresh clone after: {read_build_command()}; page cache dropped.", file=sys.stderr)
         return [measure_startup("rag512", box=box, cwd=clone)]
@@ -39,7 +37,7 @@ def _boxed_startup(_arguments: argparse.Namespace) -> Sequence[Record]:
 def _load(arguments: argparse.Namespace) -> Sequence[Record]:
     from benchmarks.load import measure_handovers, measure_load
 
-    with _box(arguments.box) as box:
+    with box_if(arguments.box) as box:
         if arguments.handovers:
             return measure_handovers(clients=arguments.clients, handovers=arguments.handovers, box=box)
         return [measure_load(clients=arguments.clients, chats=arguments.chats, box=box)]
@@ -54,7 +52,7 @@ def _soak(arguments: argparse.Namespace) -> Sequence[Record]:
 def _day(arguments: argparse.Namespace) -> Sequence[Record]:
     from benchmarks.day import measure_day
 
-    with _box(True) as box:
+    with Box() as box:
         return measure_day(box, arguments.questions)
 
 
@@ -75,10 +73,6 @@ def _watch(arguments: argparse.Namespace) -> Sequence[Record]:
 
     watch(arguments.url)
     return []
-
-
-def _box(is_wanted: bool) -> Any:
-    return Box(memory_mb=512, cpus=0.1) if is_wanted else nullcontext()
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -145,6 +145,11 @@ class Box:
     def _read_stat(self, name: str, key: str) -> int:
         lines = (line.split() for line in (self.memory_group / name).read_text().splitlines())
         return next((int(words[1]) for words in lines if words[0] == key), 0)
+
+
+def box_if(is_wanted: bool) -> AbstractContextManager[Box | None]:
+    """Make the free tier's box, or none."""
+    return Box() if is_wanted else nullcontext()
 
 
 def _empty_and_remove(group: Path) -> None:

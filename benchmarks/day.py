@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import requests
 
 from benchmarks.cgroup_box import Box
-from benchmarks.questions import handbook_questions
+from benchmarks.questions import new_question
 from benchmarks.running_server import Server, run_server
 from benchmarks.tables import Record
 
@@ -19,6 +19,8 @@ QUESTIONS_PER_DAY = 1000
 PROBES_PER_QUESTION = round(24 * 3600 / 5 / QUESTIONS_PER_DAY)
 QUESTIONS_PER_VISIT = 5
 MB_PER_BLOCK = 8
+# Scripts, styles and the icon, at whatever address.
+NAMED_FILE = re.compile(r'<(?:script|link)\b[^>]* (?:src|href)="([^"]+)"')
 
 
 @dataclass(slots=True)
@@ -29,15 +31,15 @@ class _Life:
     charged_mb: list[float] = field(default_factory=list)
 
 
-def measure_day(box: Box, questions: int = QUESTIONS_PER_DAY) -> Sequence[Record]:
+def measure_day(box: Box, questions: int) -> Sequence[Record]:
     """Let a day pass in a box, or the share of one that has this number of questions; the last line sums it up."""
     lives: list[_Life] = []
     failures = 0
     with run_server(box=box) as server, requests.Session() as session:
         for number in range(questions):
             if number % QUESTIONS_PER_VISIT == 0:
-                failures += sum(not _get(session, server, path) for path in ("/", *_files(server), "/suggestions"))
-            failures += sum(not _get(session, server, "/health") for _ in range(PROBES_PER_QUESTION))
+                failures += visit(session, server)
+            failures += [_get(session, server, "/health") for _ in range(PROBES_PER_QUESTION)].count(None)
             failures += not _ask(session, server, number)
             newest = max(server.workers())
             if not lives or newest > lives[-1].pid:
@@ -59,22 +61,25 @@ def _row(name: str, charged_mb: Sequence[float], failures: int | None) -> Record
     }
 
 
-def _files(server: Server) -> Sequence[str]:
-    """List the files that the page names, as a browser would load them."""
-    return re.findall(r'(?:src|href)="(/static/[^"]+)"', server.get("/").text)
+def visit(session: requests.Session, server: Server) -> int:
+    """Load the page, the files that it names and the suggestions, as a browser does; return how many failed."""
+    page = _get(session, server, "/")
+    paths = [*NAMED_FILE.findall(page or ""), "/suggestions"]
+    return [page, *(_get(session, server, path) for path in paths)].count(None)
 
 
-def _get(session: requests.Session, server: Server, path: str) -> bool:
+def _get(session: requests.Session, server: Server, path: str) -> str | None:
+    """Return the body, None if the request failed."""
     try:
-        return session.get(server.url + path, timeout=60).ok
+        response = session.get(server.url + path, timeout=60)
+        response.raise_for_status()
     except requests.RequestException:
-        return False
+        return None
+    return response.text
 
 
 def _ask(session: requests.Session, server: Server, number: int) -> bool:
-    questions = handbook_questions()
-    message = f"{questions[number % len(questions)]} Case {number // len(questions)}."
     try:
-        return session.post(server.url + "/chat", json={"message": message}, timeout=60).ok
+        return session.post(server.url + "/chat", json={"message": new_question(number)}, timeout=60).ok
     except requests.RequestException:
         return False

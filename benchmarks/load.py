@@ -16,6 +16,7 @@ from benchmarks.tables import Record, percentile
 POLL_S = 0.2
 # A person reads before the next question; a client that never pauses measures a queue.
 THINK_S = 0.2
+CHATS_PER_WORKER = 50
 
 
 @dataclass(slots=True)
@@ -32,9 +33,9 @@ def measure_load(*, clients: int, chats: int, box: Box | None = None, max_reques
     return _run(clients, max_requests, box, lambda seen: len(seen.latencies_ms) >= chats)
 
 
-def measure_handovers(*, clients: int, handovers: int, box: Box | None = None, max_requests: int = 50) -> list[Record]:
+def measure_handovers(*, clients: int, handovers: int, box: Box | None = None) -> list[Record]:
     """Chat until this number of workers was replaced; then as many chats by one worker."""
-    replaced = _run(clients, max_requests, box, lambda seen: seen.retired >= handovers)
+    replaced = _run(clients, CHATS_PER_WORKER, box, lambda seen: seen.retired >= handovers)
     return [replaced, measure_load(clients=clients, chats=int(replaced["chats"] or 0), box=box)]
 
 

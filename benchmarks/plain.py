@@ -3,10 +3,9 @@
 import os
 import subprocess
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 
-from benchmarks.cgroup_box import Box
+from benchmarks.cgroup_box import box_if
 from benchmarks.startup import measure_startup
 from benchmarks.synthetic_index import CACHE
 from benchmarks.tables import Record
@@ -16,7 +15,7 @@ FOLDER = Path(__file__).parent / "plain_way"
 COMMAND = (sys.executable, "-m", "gunicorn", "--threads", "8", "--timeout", "300", "app:app")
 
 
-def measure_plain(*, is_boxed: bool = False) -> list[Record]:
+def measure_plain(*, is_boxed: bool) -> list[Record]:
     """Measure ours, the plain way loaded with the first question, and loaded at start."""
     # Nothing is downloaded while measuring, and the libraries do not try to.
     environment = {"HF_HUB_OFFLINE": "1", "CHROMA_PATH": str(CACHE / "plain-chroma")}
@@ -29,7 +28,7 @@ def measure_plain(*, is_boxed: bool = False) -> list[Record]:
 
 
 def _measure(name: str, is_boxed: bool, environment: dict[str, str] | None = None) -> Record:
-    with Box() if is_boxed else nullcontext() as box:
+    with box_if(is_boxed) as box:
         if environment is None:
             return measure_startup(name, box=box)
         return measure_startup(name, environment=environment, box=box, command=COMMAND, cwd=FOLDER)

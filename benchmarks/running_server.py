@@ -1,4 +1,4 @@
-"""The one harness of tests, benchmarks and evaluations: it starts the real server, asks it, measures it, stops it."""
+"""The one harness of tests, benchmarks and evaluations: builds an index, runs the real server, asks it, measures it."""
 
 import os
 import random
@@ -98,6 +98,12 @@ class Server:
             return False
 
 
+def build(environment: Mapping[str, str]) -> None:
+    """Run the real build with these settings."""
+    command = [sys.executable, "build_embeddings.py"]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=True, stdout=subprocess.DEVNULL)
+
+
 @contextmanager
 def run_server(
     environment: Mapping[str, str] | None = None,
@@ -107,22 +113,21 @@ def run_server(
     command: Sequence[str] = SERVE,
     cwd: Path = ROOT,
 ) -> Iterator[Server]:
-    """Start the server on a free port without a rate limit, yield it when `/health` answers, stop it at the end.
+    """Start the server without a rate limit, yield it when `/health` answers, stop it at the end.
 
     Args:
-        environment: added to this process's own.
+        environment: added to this process's own; without `PORT` it is a free port.
         log: where the server's output goes; None: a scratch file.
         box: a cgroup to start it in; None: unconfined.
     """
-    port = str(free_port())
-    given = {**os.environ, "PORT": port, "RATE_LIMIT": "off", **(environment or {})}
+    given = {**os.environ, "PORT": str(free_port()), "RATE_LIMIT": "off", **(environment or {})}
     with tempfile.TemporaryDirectory() as scratch:
         log = log or Path(scratch) / "log"
         start = time.perf_counter()
-        with log.open("wb") as output:
+        with log.open("ab") as output:
             popen = box.start if box else subprocess.Popen
             process = popen(command, cwd=cwd, env=given, stdout=output, stderr=output)
-        server = Server(f"http://127.0.0.1:{port}", process, log)
+        server = Server(f"http://127.0.0.1:{given['PORT']}", process, log)
         try:
             wait_until(server.is_healthy, "/health answers", START_LIMIT_S)
             server.ready_s = time.perf_counter() - start

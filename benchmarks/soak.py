@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import requests
 
-from benchmarks.questions import handbook_questions
+from benchmarks.questions import handbook_question, new_question
 from benchmarks.running_server import Server, run_server
 from benchmarks.tables import Record, slope
 
@@ -21,12 +21,13 @@ def measure_soak(chats: int, *, is_repeating: bool = False) -> Record:
     Args:
         is_repeating: ask the handbook's questions over and over, so that all come from the caches.
     """
+    get_question = handbook_question if is_repeating else new_question
     with run_server({"MAX_REQUESTS": "0"}) as server, requests.Session() as session:
         counts, memory_mb = [], []
         step = max(1, chats // SAMPLES)
         for count in range(0, chats, step):
             for number in range(count, min(count + step, chats)):
-                _ask(session, server, _question(number, is_repeating))
+                _ask(session, server, get_question(number))
             counts.append(min(count + step, chats))
             memory_mb.append(server.memory().anonymous_mb)
         caches = session.get(server.url + "/memory/stats", timeout=60).json()["caches"].values()
@@ -45,12 +46,6 @@ def measure_soak(chats: int, *, is_repeating: bool = False) -> Record:
 
 def _growth(counts: Sequence[int], memory_mb: Sequence[float]) -> float:
     return 10_000 * slope(counts, memory_mb)
-
-
-def _question(number: int, is_repeating: bool) -> str:
-    questions = handbook_questions()
-    question = questions[number % len(questions)]
-    return question if is_repeating else f"{question} Case {number}."
 
 
 def _ask(session: requests.Session, server: Server, question: str) -> None:

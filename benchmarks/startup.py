@@ -18,6 +18,8 @@ from benchmarks.running_server import ROOT, SERVE, Server, run_server
 from benchmarks.tables import Record
 
 PEAK_INTERVAL_S = 0.25
+WARM_QUESTIONS = 40
+CLIENTS = 30
 
 
 def measure_startup(
@@ -27,10 +29,8 @@ def measure_startup(
     box: Box | None = None,
     command: Sequence[str] = SERVE,
     cwd: Path = ROOT,
-    warm: int = 40,
-    clients: int = 30,
 ) -> Record:
-    """Start a server once and ask it: one first question, `warm` in turn, `clients` at once.
+    """Start a server once and ask it: one first question, forty in turn, thirty at once.
 
     Memory is that of all processes as if alone on the machine (`process_memory.py`). Times are from spawn.
     """
@@ -39,10 +39,10 @@ def measure_startup(
         start, start_cpu_s = server.memory(), server.cpu_s()
         first_answer_s = _time_ask(server, next(questions))
         first, first_cpu_s = server.memory(), server.cpu_s()
-        times_s = [_time_ask(server, question) for question in islice(questions, warm)]
+        times_s = [_time_ask(server, question) for question in islice(questions, WARM_QUESTIONS)]
         warm_memory, warm_cpu_s = server.memory(), server.cpu_s() - first_cpu_s
         with watching_peak(server) as peaks:
-            answered, at_once_s = _ask_at_once(server, list(islice(questions, clients)))
+            answered, at_once_s = _ask_at_once(server, list(islice(questions, CLIENTS)))
         return {
             "server": name,
             **_memory("start", start),
@@ -55,8 +55,8 @@ def measure_startup(
             "ready_s": server.ready_s,
             "first_answer_s": server.ready_s + first_answer_s,
             "warm_p50_ms": 1000 * statistics.median(times_s),
-            "warm_cpu_ms": 1000 * warm_cpu_s / warm,
-            "answered_at_once": f"{answered} of {clients}",
+            "warm_cpu_ms": 1000 * warm_cpu_s / WARM_QUESTIONS,
+            "answered_at_once": f"{answered} of {CLIENTS}",
             "at_once_s": at_once_s,
             **_load_steps(server),
         }

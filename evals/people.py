@@ -7,16 +7,13 @@ answer matches all of them, case ignored. `documents` are the paths of which any
 
 import hashlib
 import html
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.running_server import ROOT, run_server
+from benchmarks.running_server import build, run_server
 from evals.evaluation import Measures
 from evals.steadiness import measure_steadiness
 from src.artifacts import ModelCard
@@ -69,8 +66,7 @@ def score_people(questions: Sequence[dict[str, Any]], documents: Path, model_dir
     name = hashlib.sha256(f"{documents.resolve()} {ModelCard.load(model_dir).fingerprint}".encode()).hexdigest()[:16]
     places = {"DOCUMENTS_DIR": documents, "MODEL_DIR": model_dir, "INDEX_DIR": cache_dir / f"people-{name}" / "index"}
     environment = {key: str(path.resolve()) for key, path in places.items()}
-    command = [sys.executable, "build_embeddings.py"]
-    subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=True, stdout=subprocess.DEVNULL)
+    build(environment)
     with run_server({**environment, "MAX_REQUESTS": "0"}) as server:
         measures = measure_people(
             judge(question, server.ask(question["question"], history=question.get("history", [])))

@@ -5,13 +5,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import requests
 
 from tests.conftest import free_port, wait_until
+from tests.http_server import QuietHandler, QuietServer, serving
 
 
 @dataclass
@@ -76,7 +75,7 @@ class Proxy:
 def run_proxy(target: str) -> Iterator[Proxy]:
     """Run a proxy before a server until the end."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def handle_one(self) -> None:
             proxy.seen.append(f"{self.command} {self.path}")
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -101,16 +100,7 @@ def run_proxy(target: str) -> Iterator[Proxy]:
             passed = requests.request(self.command, target + self.path, data=body, headers=headers, timeout=30)
             return passed.status_code, passed.content
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = QuietServer(Handler)
     proxy = Proxy(f"http://127.0.0.1:{server.server_port}")
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(server):
         yield proxy
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

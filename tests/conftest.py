@@ -6,9 +6,8 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -16,10 +15,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from benchmarks.running_server import GUNICORN, ROOT, Server, free_port, run_server, wait_until
+from benchmarks.running_server import GUNICORN, ROOT, Server, build, free_port, run_server, wait_until
 from src.config import SETTINGS
 
-__all__ = ["ROOT", "Server", "build", "corpus_places", "free_port", "of_the_sample", "serve", "wait_until"]
+__all__ = ["ROOT", "Server", "build", "corpus_places", "fill", "free_port", "of_the_sample", "serve", "wait_until"]
 
 DOCUMENTS = ROOT / "tests" / "fixtures" / "documents"
 
@@ -30,12 +29,6 @@ settings.load_profile("tests")
 # Tests run as on a machine where nothing is set; a proxy would stand between them and their servers.
 for name in (*SETTINGS, "GUNICORN_CMD_ARGS", "HTTP_PROXY", "http_proxy"):
     os.environ.pop(name, None)
-
-
-def build(environment: Mapping[str, str]) -> None:
-    """Run the real build with these settings."""
-    command = [sys.executable, "build_embeddings.py"]
-    subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=True, capture_output=True)
 
 
 # An app inside the tests shares their process, whose memory says nothing about a server's.
@@ -102,6 +95,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("mounting a tmpfs is not allowed here; root may do it on Linux")
     yield disk
     subprocess.run(["umount", str(disk)], check=True)
+
+
+def fill(disk: Path, room_bytes: int) -> None:
+    """Leave no more than this room on a disk."""
+    left = os.statvfs(disk)
+    (disk / "filler").write_bytes(bytes(left.f_bavail * left.f_bsize - room_bytes))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,15 +1,13 @@
 """A real HTTP server that stands for an OpenAI-compatible API and does what a test's script says."""
 
 import json
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
-DEADLOCK_S = 20.0  # no test waits so long unless it fails
+from tests.http_server import DEADLOCK_S, QuietHandler, QuietServer, serving
 
 JSON = {"Content-Type": "application/json"}
 SSE = {"Content-Type": "text/event-stream"}
@@ -62,22 +60,16 @@ def failed(status: int, **headers: str) -> Reply:
     return Reply(status, {**JSON, **named}, [b'{"error": {"message": "no"}}'])
 
 
-class LLMServer(ThreadingHTTPServer):
+class LLMServer(QuietServer):
     """Gives the replies of `script` one after the other, the last one again and again."""
 
-    daemon_threads = True
     request_queue_size = 64
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.script: list[Reply] = []
         self.requests: list[Request] = []
         self.hung_up = Event()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a client that went away; that is what some tests do."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
-            super().handle_error(request, client_address)
 
     @property
     def url(self) -> str:
@@ -89,11 +81,11 @@ class LLMServer(ThreadingHTTPServer):
         return self.script.pop(0) if len(self.script) > 1 else self.script[0]
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     protocol_version = "HTTP/1.1"
     server: LLMServer
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.requests.append(Request(self.path, self.headers.get("Authorization", ""), body))
         reply = self.server.next_reply()
@@ -127,20 +119,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.hung_up.set()
             self.close_connection = True
 
-    def log_message(self, format: str, *args: Any) -> None:
-        """Keep the test's output clean."""
-
 
 @contextmanager
 def serve_llm(*script: Reply) -> Iterator[LLMServer]:
     """Serve a script on a free port."""
     server = LLMServer()
     server.script = list(script)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
+    with serving(server):
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

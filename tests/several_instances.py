@@ -1,19 +1,17 @@
 """What stands around several instances: the proxies that docs/proxies shows, and Redis."""
 
-import os
 import re
 import shutil
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from benchmarks.running_server import GUNICORN, ROOT, Server, free_port, wait_until
-from tests.conftest import corpus_places
+from tests.conftest import ROOT, free_port, serve, wait_until
 
 STORE = "tests/web/impatient_store.conf.py"
 PROXIES = {
@@ -92,17 +90,14 @@ class Instance:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        environment = {**os.environ, **corpus_places(), "PORT": str(self.port), **self.environment}
-        with self.log.open("ab") as log:
-            command = [*GUNICORN, "--config", STORE, "app:app"]
-            process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
-        self.server = Server(f"http://127.0.0.1:{self.port}", process, self.log)
-        wait_until(self.server.is_healthy, "the instance answers", 60)
+        self._running = ExitStack()
+        running = serve(self.log, arguments=("--config", STORE), PORT=str(self.port), **self.environment)
+        self.server = self._running.enter_context(running)
 
     def stop(self) -> None:
         """Stop it as an operator does."""
-        self.server.process.terminate()
-        assert self.server.process.wait(60) == 0
+        self._running.close()
+        assert self.server.process.returncode == 0
 
     def restart(self) -> None:
         self.stop()

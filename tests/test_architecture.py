@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.conftest import ROOT
 
 SHARED = {"src.records", "src.errors", "src.config", "src.artifacts", "src.checksums", "src.circuit_breaker"}
 # Each package, and what of the project it may import besides itself and what is shared.

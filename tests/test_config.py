@@ -8,8 +8,7 @@ import pytest
 from src.config import SETTINGS, Config
 from src.config_docs import write_documentation
 from src.errors import ConfigError
-
-ROOT = Path(__file__).parent.parent
+from tests.conftest import ROOT
 
 
 def test_empty_environment_gives_the_documented_defaults() -> None:

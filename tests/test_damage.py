@@ -3,7 +3,6 @@
 import os
 import random
 import shutil
-import subprocess
 import tempfile
 from hashlib import sha256
 from pathlib import Path
@@ -19,7 +18,7 @@ from src.errors import ArtifactError
 from src.integrity import Integrity
 from src.retrieval.scratch import SCRATCH_PREFIX, remove_stale_scratch
 from src.web.services import EXTENSION
-from tests.conftest import ROOMY, ROOT, Server, build, corpus_places, serve, wait_until
+from tests.conftest import ROOMY, ROOT, Server, build, corpus_places, fill, serve, wait_until
 
 QUESTION = {"message": "How many days of annual leave do employees get?"}
 FLIPS = 20
@@ -158,21 +157,14 @@ def test_index_swapped_under_a_server_is_told_and_taken_up_by_the_next_load(inde
     assert services.get_index().search("annual leave", limit=1).hits
 
 
-def test_full_scratch_disk_is_told_as_such(index: Path, tmp_path: Path) -> None:
+def test_full_scratch_disk_is_told_as_such(index: Path, tmp_path: Path, small_disk: Path) -> None:
     """It is not the index that must be rebuilt."""
-    small = tmp_path / "small"
-    small.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", small], capture_output=True)
-    if mounted.returncode != 0:
-        pytest.skip("this user may not mount a disk")
-    try:
-        with serve(tmp_path / "log", INDEX_DIR=str(index), TMPDIR=str(small)) as server:
-            response = server.post("/chat", QUESTION)
-            assert response.status_code == 503
-            assert "TMPDIR" in response.json()["error"]["message"]
-            assert "run.sh build" not in response.text
-    finally:
-        subprocess.run(["umount", small], check=True)
+    fill(small_disk, 100_000)
+    with serve(tmp_path / "log", INDEX_DIR=str(index), TMPDIR=str(small_disk)) as server:
+        response = server.post("/chat", QUESTION)
+        assert response.status_code == 503
+        assert "TMPDIR" in response.json()["error"]["message"]
+        assert "run.sh build" not in response.text
 
 
 def test_folder_named_like_a_scratch_copy_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,11 +2,11 @@
 
 import re
 from importlib.metadata import PackageNotFoundError, requires
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.conftest import ROOT
+
 LARGE = {"torch", "transformers", "sentence-transformers", "ray", "pyarrow"}
 BUILD = {"semantic-text-splitter", "mammoth", "pypdfium2", "nupunkt", "pebble"}
 

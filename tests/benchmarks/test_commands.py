@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
-from benchmarks import soak
+from benchmarks import questions
 from benchmarks.cgroup_box import Box, BoxUnavailable
-from benchmarks.day import measure_day
+from benchmarks.day import measure_day, visit
 from benchmarks.fresh_clone import fresh_clone, read_build_command
 from benchmarks.load import measure_load
-from benchmarks.running_server import run_server
+from benchmarks.running_server import Server, run_server
+from benchmarks.soak import measure_soak
 from tests.conftest import ROOT, corpus_places
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the lab reads /proc")
@@ -68,6 +70,18 @@ def test_day_counts_the_chats_of_each_worker(monkeypatch: pytest.MonkeyPatch) ->
     assert day["failed"] == 0
 
 
+def test_visit_loads_the_files_that_the_page_names(server: Server) -> None:
+    """A style, the icon and every script, which all are there."""
+    loaded: list[str] = []
+    with requests.Session() as session:
+        session.hooks["response"].append(lambda response, **_: loaded.append(response.url))
+        assert visit(session, server) == 0
+    scripts = [url for url in loaded if url.endswith(".js")]
+    assert len(scripts) == server.get("/").text.count('.js"')
+    assert any(url.endswith("/style.css") for url in loaded)
+    assert any(url.endswith("/icon.svg") for url in loaded)
+
+
 def test_boxed_start_is_from_what_the_host_builds() -> None:
     """The clone is compiled by the command of render.yaml, and serving writes nothing into it."""
     assert "compileall" in read_build_command()
@@ -104,9 +118,9 @@ def test_load_counts_chats_and_failures() -> None:
 
 def test_soak_of_new_questions_fills_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     """A new question is one result more, a repeated one is none; the load's own search is one."""
-    monkeypatch.setattr(soak, "handbook_questions", lambda: ["Whom do I ask?", "How much leave do I get?"])
-    assert soak.measure_soak(12)["cached_results"] == 1 + 12
-    assert soak.measure_soak(12, is_repeating=True)["cached_results"] == 1 + 2
+    monkeypatch.setattr(questions, "handbook_questions", lambda: ["Whom do I ask?", "How much leave do I get?"])
+    assert measure_soak(12)["cached_results"] == 1 + 12
+    assert measure_soak(12, is_repeating=True)["cached_results"] == 1 + 2
 
 
 def test_box_says_how_to_get_one_where_it_cannot_be_made(tmp_path: Any) -> None:

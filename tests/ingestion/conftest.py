@@ -21,15 +21,25 @@ def chunker(model_dir: Path) -> Chunker:
     return Chunker(model_dir / TOKENIZER_FILE, ModelCard.load(model_dir).max_tokens)
 
 
-@pytest.fixture
-def environment(tmp_path: Path, model_dir: Path) -> dict[str, str]:
-    """Environment variables of a build that reads tmp_path/documents and writes tmp_path/data/index."""
-    (tmp_path / "documents").mkdir()
+def build_settings(folder: Path, model_dir: Path) -> dict[str, str]:
+    """Name the places of a build that reads `documents` of a folder and writes its `data/index`."""
     return {
-        "DOCUMENTS_DIR": str(tmp_path / "documents"),
-        "INDEX_DIR": str(tmp_path / "data" / "index"),
+        "DOCUMENTS_DIR": str(folder / "documents"),
+        "INDEX_DIR": str(folder / "data" / "index"),
         "MODEL_DIR": str(model_dir),
     }
+
+
+@pytest.fixture
+def environment(tmp_path: Path, model_dir: Path) -> dict[str, str]:
+    """Environment variables of a build in tmp_path, which has no documents yet."""
+    (tmp_path / "documents").mkdir()
+    return build_settings(tmp_path, model_dir)
+
+
+@pytest.fixture
+def config(environment: dict[str, str]) -> Config:
+    return Config.from_env(environment)
 
 
 @pytest.fixture

@@ -11,9 +11,8 @@ import pytest
 from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.pdfgen.canvas import Canvas
 
-from tests.conftest import serve
+from tests.conftest import ROOT, fill, serve
 
-ROOT = Path(__file__).parents[2]
 PLACES = ("balcony", "stage", "lobby", "gallery")
 
 
@@ -126,8 +125,7 @@ def test_full_disk_keeps_the_old_index(environment: dict[str, str], small_disk: 
     (Path(environment["DOCUMENTS_DIR"]) / "large.txt").write_text("".join(pages))
     refusals = set()
     for room_kb in (0, 100, 250, 450):
-        left = os.statvfs(small_disk)
-        (small_disk / "filler").write_bytes(bytes(left.f_bavail * left.f_bsize - 1024 * room_kb))
+        fill(small_disk, 1024 * room_kb)
         result = run(environment)
         assert (result.returncode, result.stdout) == (1, "")
         assert result.stderr.count("\n") == 1
@@ -145,7 +143,7 @@ def test_full_scratch_disk_is_one_line_that_names_the_cure(environment: dict[str
     """A plan and a check write scratch files only."""
     write_page(environment)
     assert run(environment).returncode == 0
-    (small_disk / "filler").write_bytes(bytes((16 << 20) - 40_000))
+    fill(small_disk, 40_000)
     (Path(environment["DOCUMENTS_DIR"]) / "new.md").write_text("Something new.\n" * 2000)
     for arguments in (["--dry-run"], ["verify"]):
         result = run({**environment, "TMPDIR": str(small_disk)}, *arguments)

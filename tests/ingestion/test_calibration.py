@@ -20,9 +20,8 @@ LEAVE = "# Leave\n\nEvery employee has 27 days of paid leave in a year. Ask in R
 
 
 @pytest.fixture
-def config(environment: dict[str, str], tmp_path: Path) -> Config:
+def config(config: Config, tmp_path: Path) -> Config:
     """Settings with a model directory of our own, whose card may be edited."""
-    config = Config.from_env(environment)
     (config.documents_dir / "leave.md").write_text(LEAVE)
     model_dir = tmp_path / "model"
     model_dir.mkdir()

@@ -24,16 +24,15 @@ from src.ingestion.index_builder import build_index
 from src.records import Filters
 from src.retrieval.text_store import TextStore
 from src.retrieval.vector_store import VectorStore, store_format
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).parents[2]
 LEAVE = "# Leave\n\nEveryone has 25 days of leave. Ask your manager.\n\n## Sick leave\n\n- Call by nine.\n- Rest.\n"
 TRAVEL = "---\ntitle: Travel\n---\nTake the train for journeys of up to five hours.\n"
 DOCUMENTS = {"people/leave.md": LEAVE, "travel.md": TRAVEL, "picture.png": "?"}
 
 
 @pytest.fixture
-def config(environment: dict[str, str]) -> Config:
-    config = Config.from_env(environment)
+def config(config: Config) -> Config:
     write(config, DOCUMENTS)
     return config
 

@@ -16,8 +16,9 @@ from src.errors import ArtifactError
 from src.ingestion import index_check
 from src.ingestion.index_builder import build_index
 from src.ingestion.index_check import check_parts
+from tests.conftest import ROOT
+from tests.ingestion.conftest import build_settings
 
-ROOT = Path(__file__).parents[2]
 # One in sixteen chunks has upper links, so that link_lists.bin is not empty.
 PAGES = 60
 FILES = ["data_level0.bin", "header.bin", "length.bin", "link_lists.bin", "chroma.sqlite3", "lexical.sqlite3"]
@@ -30,7 +31,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, model_dir: Path) -> Path:
     (folder / "documents").mkdir()
     for number in range(PAGES):
         (folder / "documents" / f"{number:02}.md").write_text(f"Room {number} seats {3 * number + 4} people.\n")
-    build_index(Config.from_env(_environment(folder, model_dir)))
+    build_index(Config.from_env(build_settings(folder, model_dir)))
     return folder
 
 
@@ -40,18 +41,10 @@ def folder(built: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(built, tmp_path / "copy"))
 
 
-def _environment(folder: Path, model_dir: Path) -> dict[str, str]:
-    return {
-        "DOCUMENTS_DIR": str(folder / "documents"),
-        "INDEX_DIR": str(folder / "data" / "index"),
-        "MODEL_DIR": str(model_dir),
-    }
-
-
 def run(folder: Path, model_dir: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run the command in a process of its own, which a crash of the engine would end by a signal."""
     command = [sys.executable, "build_embeddings.py", *arguments]
-    environment = {**os.environ, **_environment(folder, model_dir)}
+    environment = {**os.environ, **build_settings(folder, model_dir)}
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 

@@ -10,8 +10,7 @@ import pytest
 
 from src.errors import BuildError
 from src.ingestion.index_swap import clean_up, replacing
-
-ROOT = Path(__file__).parents[2]
+from tests.conftest import ROOT
 
 # A process that kills itself right before the n-th call that changes the disk.
 KILLED = """

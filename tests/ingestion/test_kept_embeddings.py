@@ -20,8 +20,7 @@ PAGES = {f"{name}.md": f"# {name}\n\nThe {name} costs {n} dollars. Ask first.\n"
 
 
 @pytest.fixture
-def config(environment: dict[str, str]) -> Config:
-    config = Config.from_env(environment)
+def config(config: Config) -> Config:
     for name, text in PAGES.items():
         (config.documents_dir / name).write_text(text)
     return config

@@ -1,7 +1,6 @@
 """The build knows the documents' languages, and says when the model does not."""
 
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -40,12 +39,10 @@ def test_model_of_many_languages_or_of_unknown_ones_is_not_warned_of() -> None:
     assert tell_unknown({"en": 2, "": 1}, ["en"]) == ""
 
 
-def test_build_and_verify_name_the_languages_and_the_cure(environment: dict[str, str]) -> None:
+def test_build_and_verify_name_the_languages_and_the_cure(config: Config) -> None:
     """Documents in a language that the model does not know are found by words only, and the person learns it."""
-    folder = Path(environment["DOCUMENTS_DIR"])
     for language in ("en", "de", "ja"):
-        (folder / f"{language}.md").write_text(TEXTS[language], encoding="utf-8")
-    config = Config.from_env(environment)
+        (config.documents_dir / f"{language}.md").write_text(TEXTS[language], encoding="utf-8")
     for said in (build_index(config).summary(), verify_index(config.index_dir, config.model_dir)):
         assert "1 in de, 1 in ja" in said
         assert "--export-model sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2" in said

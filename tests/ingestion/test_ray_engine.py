@@ -86,11 +86,6 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def config(environment: dict[str, str]) -> Config:
-    return Config.from_env(environment)
-
-
-@pytest.fixture
 def start(environment: dict[str, str]) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
     """Start a build on Ray."""
     running: list[subprocess.Popen[str]] = []

@@ -1,7 +1,6 @@
-"""The charge is a cgroup folder and this process a /proc folder, whose numbers the test writes."""
+"""What the manager does with a charge and a process whose numbers the test sets."""
 
 import logging
-import os
 import subprocess
 import sys
 import time
@@ -17,9 +16,8 @@ from src.memory.memory_manager import MemoryManager
 from src.memory.memory_probe import MemoryProbe, MemoryReading
 from src.records import MemoryMode
 from tests.conftest import ROOT
+from tests.memory.fake_memory import FakeMemory
 
-MB = 1024 * 1024
-PAGES_PER_MB = MB // os.sysconf("SC_PAGE_SIZE")
 NORMAL, CAUTIOUS, DEGRADED = MemoryMode
 
 
@@ -37,18 +35,12 @@ class Server:
         self.done: list[str | None] = []
         self.left_by_unload: float | None = None
         self._limit_mb = limit_mb
-        self._group = folder / "cgroup"
-        self._group.mkdir()
-        self._own = folder / "proc/self"
-        self._own.mkdir(parents=True)
-        (self._own / "cgroup").write_text("0::/\n")
-        (self._group / "memory.max").write_text(str(limit_mb * MB))
-        (self._group / "memory.stat").write_text("inactive_file 0\n")
+        self._memory = FakeMemory(folder, limit_mb)
+        self.hold = self._memory.hold
         self.charge(10)
         self.hold(50)
-        probe = MemoryProbe(512, cgroup_root=self._group, proc=folder / "proc")
         self.manager = make_manager(
-            probe,
+            self._memory.probe,
             replace_worker=self.done.append,
             drop_caches=self.note("drop"),
             unload_services=self.unload,
@@ -64,12 +56,7 @@ class Server:
             self.charge(self.left_by_unload)
 
     def charge(self, percent: float) -> None:
-        (self._group / "memory.current").write_text(str(int(percent * self._limit_mb * MB / 100)))
-
-    def hold(self, anonymous_mb: int, vms_mb: int = 900, file_mb: int = 7) -> None:
-        """Set what this process has: its RSS is what no file backs and the pages of files."""
-        pages = [mb * PAGES_PER_MB for mb in (vms_mb, anonymous_mb + file_mb, file_mb)]
-        (self._own / "statm").write_text(" ".join(map(str, pages)) + " 1 0 1 0\n")
+        self._memory.charge(percent * self._limit_mb / 100)
 
     def observe(self, percent: float) -> MemoryMode:
         self.charge(percent)

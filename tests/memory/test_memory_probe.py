@@ -100,12 +100,10 @@ def test_unreadable_limit_counts_the_processes_and_says_so_once(
 
 def test_no_smaps_rollup_counts_rss(tmp_path: Path) -> None:
     """Some sandboxes have no smaps_rollup; RSS counts shared pages twice but is there."""
-    own = tmp_path / "proc" / str(os.getpid())
-    own.mkdir(parents=True)
-    (own / "statm").write_text("5000 2560 100 1 0 1 0\n")
-    (tmp_path / "proc/self").symlink_to(own)
-    (own / "cgroup").write_text("0::/\n")
-    reading = MemoryProbe(512, cgroup_root=tmp_path / "cgroup", proc=tmp_path / "proc").read()
+    proc = make_proc(tmp_path, "0::/\n")
+    (proc / "self/statm").write_text("5000 2560 100 1 0 1 0\n")
+    (proc / str(os.getpid())).symlink_to(proc / "self")
+    reading = MemoryProbe(512, cgroup_root=tmp_path / "cgroup", proc=proc).read()
     assert (reading.source, reading.charged_mb) == ("rss", 2560 * os.sysconf("SC_PAGE_SIZE") / MB)
 
 
@@ -113,9 +111,7 @@ def test_processes_are_read_once_a_second_at_most(tmp_path: Path, monkeypatch: p
     """A reading that must be fresh, or one in a process that was forked meanwhile, is read at once."""
     clock = SimpleNamespace(now_s=100.0)
     monkeypatch.setattr(memory_probe, "time", SimpleNamespace(monotonic=lambda: clock.now_s))
-    own = tmp_path / "proc/self"
-    own.mkdir(parents=True)
-    (own / "cgroup").write_text("0::/\n")
+    own = make_proc(tmp_path, "0::/\n") / "self"
     own.rename(tmp_path / "proc" / str(os.getpid()))
     own.symlink_to(tmp_path / "proc" / str(os.getpid()))
     probe = MemoryProbe(512, cgroup_root=tmp_path / "cgroup", proc=tmp_path / "proc")

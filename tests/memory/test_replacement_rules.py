@@ -11,11 +11,9 @@ import pytest
 
 from src.memory import worker_recycling
 from src.memory.handover import Birth, NoteKind, Stage
-from src.memory.memory_probe import MemoryProbe
 from src.memory.worker_recycling import WorkerRecycling
+from tests.memory.fake_memory import FakeMemory
 
-MB = 1024 * 1024
-PAGES_PER_MB = MB // os.sysconf("SC_PAGE_SIZE")
 CHAT = SimpleNamespace(method="POST", path="/chat")
 SEARCH = SimpleNamespace(method="GET", path="/search")
 PROBE = SimpleNamespace(method="GET", path="/health")
@@ -41,15 +39,10 @@ class Worker:
         self.signals: list[tuple[int, int]] = []
         monkeypatch.setattr(worker_recycling, "time", SimpleNamespace(monotonic=lambda: self.now))
         monkeypatch.setattr(os, "kill", lambda pid, sign: self.signals.append((pid, sign)))
-        self._group, self._own = folder / "cgroup", folder / "proc/self"
-        self._group.mkdir(parents=True)
-        self._own.mkdir(parents=True)
-        (self._own / "cgroup").write_text("0::/\n")
-        (self._group / "memory.max").write_text(str(512 * MB))
-        (self._group / "memory.stat").write_text("inactive_file 0\n")
+        self._memory = FakeMemory(folder, limit_mb=512)
         self.hold(30, charged_mb=60)
         self.recycling = WorkerRecycling()
-        self.recycling.configure(max_requests, jitter, MemoryProbe(512, cgroup_root=self._group, proc=folder / "proc"))
+        self.recycling.configure(max_requests, jitter, self._memory.probe)
         self.recycling.handover._move(Stage.NONE, streak)
         monkeypatch.setattr(self.recycling.handover, "send", self._note)
         self.recycling.handover.birth = birth
@@ -69,8 +62,8 @@ class Worker:
         self.beats += 1
 
     def hold(self, anonymous_mb: int, charged_mb: int) -> None:
-        (self._own / "statm").write_text(f"{900 * PAGES_PER_MB} {anonymous_mb * PAGES_PER_MB} 0 1 0 1 0\n")
-        (self._group / "memory.current").write_text(str(charged_mb * MB))
+        self._memory.hold(anonymous_mb)
+        self._memory.charge(charged_mb)
 
     def begin(self, request: SimpleNamespace = CHAT) -> None:
         self.gunicorn.nr += 1  # as gunicorn does

@@ -9,7 +9,8 @@ from threading import Event
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.conftest import Server, serve
-from tests.llm_server import DEADLOCK_S, SSE, LLMServer, Reply, event, streamed
+from tests.http_server import DEADLOCK_S
+from tests.llm_server import SSE, LLMServer, Reply, event, streamed
 from tests.page.conftest import ask, last_exchange, llm_settings, open_chat, words, words_of_marks
 
 QUESTION = "How many days of annual leave do employees get?"

@@ -2,18 +2,15 @@
 
 import re
 import ssl
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Thread
-from typing import Any
+from threading import Event
 
-DEADLOCK_S = 20.0  # no test waits so long unless it fails
+from tests.http_server import DEADLOCK_S, QuietHandler, QuietServer, serving
 
 
-class FileServer(ThreadingHTTPServer):
+class FileServer(QuietServer):
     """Serves a folder.
 
     Attributes:
@@ -22,10 +19,8 @@ class FileServer(ThreadingHTTPServer):
         stalls_after: bytes after which a reply waits until the client has gone.
     """
 
-    daemon_threads = True
-
     def __init__(self, folder: Path) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.folder = folder
         self.scheme = "http"
         self.ranges = True
@@ -39,11 +34,6 @@ class FileServer(ThreadingHTTPServer):
     @property
     def url(self) -> str:
         return f"{self.scheme}://127.0.0.1:{self.server_port}"
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a client that was killed."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
-            super().handle_error(request, client_address)
 
 
 def status(code: int) -> Callable[["_Handler", bytes], bytes | None]:
@@ -60,11 +50,11 @@ def broken_after(size: int) -> Callable[["_Handler", bytes], bytes | None]:
     return lambda _handler, body: body[:size]
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     protocol_version = "HTTP/1.1"
     server: FileServer
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802
         path = self.path.partition("?")[0].lstrip("/")
         self.server.asked.append((path, self.headers.get("Range")))
         if path in self.server.moved:
@@ -111,9 +101,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(page)
 
-    def log_message(self, format: str, *args: Any) -> None:
-        """Keep the test's output clean."""
-
 
 @contextmanager
 def serve_files(folder: Path, certificate: Path | None = None, key: Path | None = None) -> Iterator[FileServer]:
@@ -124,12 +111,8 @@ def serve_files(folder: Path, certificate: Path | None = None, key: Path | None 
         context.load_cert_chain(certificate, key)
         server.socket = context.wrap_socket(server.socket, server_side=True)
         server.scheme = "https"
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.closing.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(server):
+        try:
+            yield server
+        finally:
+            server.closing.set()

@@ -19,7 +19,7 @@ import pytest
 from src.artifacts import Manifest
 from src.publishing import download
 from src.publishing.stream import BLOCK_BYTES
-from tests.conftest import ROOT, corpus_places, wait_until
+from tests.conftest import ROOT, corpus_places, fill, wait_until
 from tests.publishing.file_server import FileServer, broken_after, serve_files, status
 from tests.publishing.published import Done, Published, all_bytes
 
@@ -346,8 +346,7 @@ def test_full_disk_is_one_line_and_the_old_index_stays(
         (sizes[0] + sizes[1] // 2, False),
     ):
         (small_disk / "filler").unlink(missing_ok=True)
-        left = os.statvfs(small_disk)
-        (small_disk / "filler").write_bytes(bytes(left.f_bavail * left.f_bsize - room))
+        fill(small_disk, room)
         done = run("fetch", **address)
         assert (done.code, done.err.count("\n")) == (1, 1)
         assert "old index is as it was" in done.err
