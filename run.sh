@@ -15,7 +15,7 @@ install() {
     local name=$1 stamp sum
     shift
     stamp=.venv/.installed-$name
-    if [ ! -x .venv/bin/python ]; then
+    if [ ! -x .venv/bin/pip ]; then  # the last thing that venv makes; it may have been stopped before
         local python=${PYTHON:-python3}
         "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
             fail "Python 3.11 or newer is needed. Install it, or name one: PYTHON=/path/to/python3.11 ./run.sh"

@@ -189,7 +189,12 @@ class Manifest:
             manifest = cls(IndexSpec(**value["spec"]), BuildResults(**value["results"]))
         except (KeyError, TypeError) as exc:
             raise ArtifactError(f"{path} is not of this version: its keys differ. {REBUILD}") from exc
-        found = measure_files(index_dir)
+        try:
+            found = measure_files(index_dir)
+        except FileNotFoundError as exc:
+            raise ArtifactError(
+                f"{exc.filename} has gone: the index was replaced, or it is not whole. {REBUILD}"
+            ) from exc
         for name, size in manifest.results.file_bytes.items():
             if found.get(name) != size and not (texts_only and name != LEXICAL_FILE):
                 message = f"{name} in {index_dir} has {found.get(name, 0)} bytes, the manifest says {size}."

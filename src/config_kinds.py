@@ -94,7 +94,10 @@ def _parse_key(text: str) -> str:
 
 
 def _parse_keys(text: str) -> tuple[str, ...]:
-    return tuple(_parse_key(key) for key in _parse_list(text))
+    keys = tuple(_parse_key(key) for key in _parse_list(text))
+    if text and not keys:  # an open service is not what was meant
+        raise ValueError
+    return keys
 
 
 def _parse_name(text: str) -> str:

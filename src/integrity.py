@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from mmap import mmap
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from threading import Thread, get_native_id
 
-from src.artifacts import EXPORT, REBUILD, ModelCard, sha256_of
-from src.checksums import read_checksums
+from src.artifacts import CHECKSUMS_FILE, EXPORT, MANIFEST_FILE, REBUILD, Manifest, ModelCard, sha256_of
+from src.checksums import read_checksums, require_whole
 from src.errors import ArtifactError
 from src.json_files import may_be_read
 from src.retrieval.scratch import is_alive
@@ -60,6 +60,9 @@ class Integrity:
             ArtifactError: naming the first one that is damaged.
         """
         sums = read_checksums(self._index_dir)
+        files = Manifest.load(self._index_dir, texts_only=self._texts_only).results.file_bytes
+        unnamed = {MANIFEST_FILE, *files} - {PurePosixPath(name).name for name in sums}
+        require_whole(not unnamed, f"{CHECKSUMS_FILE} does not name {min(unnamed, default='')}")
         if self._texts_only:
             sums = {name: digest for name, digest in sums.items() if "/" not in name}
         self._check(self._index_dir, sums, _INDEX)

@@ -51,9 +51,7 @@ class Readiness:
         """Say in words for the caller why the last load failed; None if it did not."""
         future = self._future
         exc = future.exception() if future is not None and future.done() else None
-        if exc is None:
-            return None
-        return str(exc) if isinstance(exc, RagError) else "The services could not be loaded; the log says why."
+        return None if exc is None else _in_words(exc)
 
     def start(self) -> Future[None]:
         """Start the load unless it is running, done, or failed a moment ago."""
@@ -77,15 +75,15 @@ class Readiness:
         """
         future = self.start()
         try:
-            future.result(timeout=limit_s)
+            problem = future.exception(timeout=limit_s)
         except FutureTimeoutError as exc:
             message = "The service is still starting up. Ask again in a few seconds."
             raise ServiceUnavailable(message, retry_after_s=RETRY_AFTER_S, code="warming_up") from exc
-        except ServiceUnavailable:
-            raise
-        except RagError as exc:
-            code = "index_unusable" if isinstance(exc, ArtifactError) else "services_unusable"
-            raise ServiceUnavailable(str(exc), retry_after_s=60, code=code) from exc
+        if isinstance(problem, ServiceUnavailable):
+            raise problem
+        if problem is not None:
+            code = "index_unusable" if isinstance(problem, ArtifactError) else "services_unusable"
+            raise ServiceUnavailable(_in_words(problem), retry_after_s=60, code=code) from problem
 
     def reset(self) -> None:
         """Forget the load, because the services were unloaded; the next caller starts it again."""
@@ -115,3 +113,8 @@ class Readiness:
             logger.error("Load failed: %s", exc)
         elif exc is not None:
             logger.error("Load failed", exc_info=exc)
+
+
+def _in_words(problem: BaseException) -> str:
+    """Say for the caller why a load failed."""
+    return str(problem) if isinstance(problem, RagError) else "The services could not be loaded; the log says why."

@@ -131,8 +131,9 @@ def test_unexpected_failure_is_not_told_to_the_caller() -> None:
         raise RuntimeError("/secret/path")
 
     readiness = Readiness(fail)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(ServiceUnavailable, match="the log says why") as caught:
         readiness.wait(10)
+    assert caught.value.code == "services_unusable"
     assert "secret" not in (readiness.error or "")
 
 

@@ -46,6 +46,8 @@ def test_bad_value_is_refused_by_name_and_value(name: str, value: str) -> None:
 
 def test_bad_secret_is_refused_without_being_shown() -> None:
     """A key that was pasted with a line break must not land in the log."""
+    with pytest.raises(ConfigError, match="API_KEY"):
+        Config.from_env({"API_KEY": " , "})
     with pytest.raises(ConfigError, match="LLM_API_KEY") as caught:
         Config.from_env({"LLM_API_KEY": "sk-very secret"})
     assert "very" not in str(caught.value)

@@ -54,6 +54,25 @@ def test_flipped_byte_of_any_file_of_the_index_is_told(tmp_path: Path) -> None:
     integrity.check_index()
 
 
+@pytest.mark.parametrize("kept_lines", [0, 1, -1])
+def test_sums_that_lack_a_file_are_told(tmp_path: Path, kept_lines: int) -> None:
+    """What they do not name would not be compared."""
+    index = copy_index(tmp_path)
+    lines = (index / CHECKSUMS_FILE).read_text().splitlines(keepends=True)
+    (index / CHECKSUMS_FILE).write_text("".join(lines[:kept_lines]))
+    with pytest.raises(ArtifactError, match="SHA256SUMS does not name"):
+        Integrity(index, ROOT / "data" / "model").check_index()
+
+
+def test_file_that_goes_while_the_index_is_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build may swap the index at any moment."""
+    index = copy_index(tmp_path)
+    monkeypatch.setattr(Path, "is_file", lambda _: True)
+    (index / "gone").symlink_to(tmp_path / "nothing")
+    with pytest.raises(ArtifactError, match="gone has gone"):
+        Manifest.load(index)
+
+
 def test_damage_is_found_once_until_a_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """100 MB are not read again for each request that meets the damage; the cure is seen at once."""
     index = copy_index(tmp_path)

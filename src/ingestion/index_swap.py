@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -41,11 +42,13 @@ def replacing(index_dir: Path) -> Iterator[Path]:
 
 def clean_up(index_dir: Path) -> None:
     """Remove what killed builds left; an old index that one had moved away comes back."""
-    for old in sorted(index_dir.parent.glob(f".{index_dir.name}-old-*")):
-        if not index_dir.exists():
-            old.rename(index_dir)
-    for leftover in index_dir.parent.glob(f".{index_dir.name}-*"):
-        shutil.rmtree(leftover)
+    ours = re.compile(rf"\.{re.escape(index_dir.name)}-(old-)?\d+")
+    found = {path: match[1] for path in sorted(index_dir.parent.iterdir()) if (match := ours.fullmatch(path.name))}
+    for path, is_old in found.items():
+        if is_old and not index_dir.exists():
+            path.rename(index_dir)
+        else:
+            shutil.rmtree(path)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from src.errors import GenerationError
 from src.rag.citations import CitedText, resolve_citations
 from src.rag.generator import Generator
-from src.rag.prompt import build_answer_messages
+from src.rag.prompt import build_answer_messages, choose_passages
 from src.rag.quotation import answer_by_quotation
 from src.rag.relevance import Floors, Outcome, judge
 from src.rag.written_answer import WrittenAnswer
@@ -80,10 +80,11 @@ class Draft:
         return Token(text)
 
     def _write_by_llm(self, generator: Generator, history: Sequence[Turn]) -> Iterator[Token]:
-        messages = build_answer_messages(self._question, self._retrieval.hits, history)
+        hits = choose_passages(self._retrieval.hits)
+        messages = build_answer_messages(self._question, hits, history)
         completion = generator.start(messages, max_tokens=MAX_ANSWER_TOKENS)
         self._model = completion.model
-        written = WrittenAnswer(self._question, self._retrieval.hits)
+        written = WrittenAnswer(self._question, hits)
         try:
             for piece in completion:
                 if shown := written.add(piece):
@@ -95,19 +96,19 @@ class Draft:
             raise
         finally:
             completion.close()
-            self._note_llm(written)
+            self._note_llm(written, hits)
         if written.is_refusal:
             yield from self._refuse()
         elif not self._text:
             self._model = None
             raise GenerationError("The LLM wrote nothing.")
 
-    def _note_llm(self, written: WrittenAnswer) -> None:
+    def _note_llm(self, written: WrittenAnswer, hits: Sequence[Hit]) -> None:
         """Note what the text that was shown rests on, also where no more of it comes."""
         if self._text:
             self._answered_by = "llm"
             self._end_of_code = written.end_of_code
-            self._citations = resolve_citations(self._text, self._retrieval.hits).citations
+            self._citations = resolve_citations(self._text, hits).citations
             self._notice = PARTLY_UNSUPPORTED if written.has_unsupported else None
 
     def _quote(self, floors: Floors) -> Iterator[Token]:

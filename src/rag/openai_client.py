@@ -7,8 +7,8 @@ message repeats what the server wrote, because some servers repeat the key.
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from socket import SHUT_RDWR, socket
@@ -58,17 +58,13 @@ class OpenAIClient:
         self, model: str, messages: Sequence[ChatMessage], *, max_tokens: int, timeout_s: float
     ) -> Generator[str]:
         """Yield the pieces of one answer as they come, as `ChatClient.stream` says."""
-        response = self._post(model, messages, max_tokens, timeout_s)
-        # A read times out only when nothing comes. The timer also ends an answer that drips without end.
-        timer = Timer(max(0.0, timeout_s - response.elapsed.total_seconds()), _end, [response])
-        timer.daemon = True
-        timer.start()
-        try:
-            with _translated():
-                yield from _read_answer(response)
-        finally:
-            timer.cancel()
-            response.close()
+        with (
+            closing(self._post(model, messages, max_tokens, timeout_s)) as response,
+            # A read times out only when nothing comes. The timer also ends an answer that drips without end.
+            _timer(max(0.0, timeout_s - response.elapsed.total_seconds()), _end, response),
+            _translated(),
+        ):
+            yield from _read_answer(response)
 
     def _post(self, model: str, messages: Sequence[ChatMessage], max_tokens: int, timeout_s: float) -> Response:
         body = {
@@ -87,6 +83,21 @@ class OpenAIClient:
         self._session.close()
 
 
+@contextmanager
+def _timer(seconds: float, end: Callable[[Any], None], what: Any) -> Iterator[None]:
+    """End something unless the block ends in time."""
+    timer = Timer(seconds, end, [what])
+    timer.daemon = True
+    try:
+        timer.start()
+    except RuntimeError as exc:
+        raise CallFailed("the system gives no more threads", may_pass=True, every_model=True) from exc
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 def _pools_with_a_deadline() -> dict[str, type]:
     """Make urllib3's pools of connections on which the head of a response comes in time as a whole.
 
@@ -99,13 +110,8 @@ def _pools_with_a_deadline() -> dict[str, type]:
     def bounded(connection: type[HTTPConnection]) -> type[HTTPConnection]:
         class Bounded(connection):  # type: ignore[misc, valid-type]
             def getresponse(self) -> Any:
-                timer = Timer(self.timeout, _shut, [self.sock])
-                timer.daemon = True
-                timer.start()
-                try:
+                with _timer(self.timeout, _shut, self.sock):
                     return super().getresponse()
-                finally:
-                    timer.cancel()
 
         return Bounded
 

@@ -28,7 +28,8 @@ def build_answer_messages(question: str, hits: Sequence[Hit], history: Sequence[
         hits: numbered from 1 in this order; those that do not fit are left out from the end.
         history: bounded already, oldest first.
     """
-    content = f"<passages>\n{_quote_passages(hits)}\n</passages>\n\n<question>\n{_quote(question)}\n</question>"
+    passages = "\n".join(_quote_passages(hits))
+    content = f"<passages>\n{passages}\n</passages>\n\n<question>\n{_quote(question)}\n</question>"
     # A history that was cut may begin with an answer, which some models refuse.
     from_question = dropwhile(lambda turn: turn.role == "assistant", history)
     earlier = [ChatMessage(turn.role, turn.content) for turn in from_question]
@@ -50,7 +51,12 @@ def _letters(text: str) -> str:
     return " ".join(re.findall(r"[^\W\d_]+", text[:200])).upper()
 
 
-def _quote_passages(hits: Sequence[Hit]) -> str:
+def choose_passages(hits: Sequence[Hit]) -> Sequence[Hit]:
+    """Return the passages that an LLM is shown: no marker of its answer stands for one of the others."""
+    return hits[: len(_quote_passages(hits))]
+
+
+def _quote_passages(hits: Sequence[Hit]) -> list[str]:
     quoted: list[str] = []
     room = MAX_PASSAGES_CHARS
     for number, hit in enumerate(hits, start=1):
@@ -62,7 +68,7 @@ def _quote_passages(hits: Sequence[Hit]) -> str:
         room -= len(passage)
         if room < len(chunk.title) + 200:
             break
-    return "\n".join(quoted)
+    return quoted
 
 
 def _quote(text: str) -> str:

@@ -17,6 +17,7 @@ from src.web.request_parsing import (
     MAX_TURN_CHARS,
     MAX_TURNS,
     ChatRequest,
+    clean_earlier,
     parse_flag,
     parse_json_object,
     parse_text,
@@ -29,7 +30,8 @@ _IGNORED_ROLES = {"system", "developer", "tool", "function"}
 def parse_completion_request(request: Request) -> ChatRequest:
     """Read the body: the last user message is the question, what comes before it is its history.
 
-    Fields that steer an LLM's sampling are accepted and have no effect.
+    Whatever was said earlier is taken as it is, because nobody can change it. Fields that steer an LLM's sampling are
+    accepted and have no effect.
 
     Raises:
         RequestError: 400 that names the field.
@@ -38,16 +40,18 @@ def parse_completion_request(request: Request) -> ChatRequest:
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
         raise RequestError("messages is required and must be a list with at least one message.")
-    turns = [turn for position, item in enumerate(messages) if (turn := _parse_turn(item, f"messages[{position}]"))]
-    asked = [position for position, turn in enumerate(turns) if turn.role == "user"]
+    turns = {name: turn for at, item in enumerate(messages) if (turn := _parse_turn(item, name := f"messages[{at}]"))}
+    asked = [name for name, turn in turns.items() if turn.role == "user"]
     if not asked:
         raise RequestError('One of messages must have the role "user"; the last of those is the question.')
+    earlier = list(turns.values())[: list(turns).index(asked[-1])]
+    name = f"{asked[-1]}.content"
     return ChatRequest(
-        message=turns[asked[-1]].content,
-        history=tuple(turns[: asked[-1]][-MAX_TURNS:]),
+        message=parse_text({name: turns[asked[-1]].content}, name, MAX_TURN_CHARS),
+        history=tuple(Turn(turn.role, clean_earlier(turn.content)) for turn in earlier[-MAX_TURNS:]),
         top_k=None,
         filters=Filters(),
-        stream=parse_flag(body, "stream"),
+        stream=body.get("stream") is not None and parse_flag(body, "stream"),
     )
 
 
@@ -97,10 +101,12 @@ def _parse_turn(item: Any, field: str) -> Turn | None:
         return None
     if item["role"] not in ("user", "assistant"):
         raise RequestError(f"{field}.role {item['role']!r} is unknown.")
-    name, content = f"{field}.content", _plain_text(item.get("content"))
+    content = _plain_text(item.get("content"))
     if item["role"] == "assistant" and not content:
         return None  # a turn that only called a tool
-    return Turn(item["role"], parse_text({name: content}, name, MAX_TURN_CHARS))
+    if not isinstance(content, str):
+        raise RequestError(f"{field}.content is required and must be a string.")
+    return Turn(item["role"], content)
 
 
 def _plain_text(content: Any) -> Any:

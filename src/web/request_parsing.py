@@ -138,6 +138,11 @@ def parse_text(body: Mapping[str, Any], name: str, max_chars: int) -> str:
     return value
 
 
+def clean_earlier(text: str) -> str:
+    """Make fit what was said before the question: its end, which is what is used, without control characters."""
+    return _FORBIDDEN.sub(" ", text[-MAX_TURN_CHARS:])
+
+
 def parse_integer(body: Mapping[str, Any], name: str, low: int, high: int, *, default: int | None = None) -> int:
     """Read a whole number within a range; a missing one is `default`, where there is one."""
     value = body.get(name, default)

@@ -4,12 +4,15 @@ They are the lines of `suggestions.txt` beside `INDEX_DIR`. Without that file th
 documents: questions as they stand, short ones after their document's title.
 """
 
+import logging
 import re
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from src.records import Chunk
 from src.retrieval.text_store import TextStore
+
+logger = logging.getLogger(__name__)
 
 MOST_SUGGESTIONS = 6
 FROM_HEADINGS = 4
@@ -26,7 +29,9 @@ def suggest_questions(store: TextStore, index_dir: Path) -> list[str]:
     """Return the questions of the file, or else one about each of some documents, spread over the index."""
     try:
         lines = (index_dir.parent / "suggestions.txt").read_text(encoding="utf-8").splitlines()
-    except OSError:
+    except (OSError, UnicodeDecodeError) as exc:
+        if not isinstance(exc, FileNotFoundError):
+            logger.warning("suggestions.txt cannot be read (%s). Save it as UTF-8.", exc)
         if store not in _FOUND:
             _FOUND[store] = _from_headings(store)
         return _FOUND[store]

@@ -118,6 +118,18 @@ def test_killed_build_leaves_the_old_index(config: Config, environment: dict[str
     assert [path.name for path in config.index_dir.parent.iterdir()] == ["index"]
 
 
+def test_build_removes_only_what_killed_builds_left(config: Config) -> None:
+    """A person's folder beside the index, whatever its name begins with, is none of them."""
+    beside = config.index_dir.parent
+    ours = [f".{config.index_dir.name}-{rest}" for rest in ("7", "old-7")]
+    others = [f".{config.index_dir.name}-{rest}" for rest in ("backup", "v2-old-7", "old-x")]
+    build_index(config)
+    for name in (*ours, *others):
+        (beside / name).mkdir()
+    build_index(config)
+    assert [(beside / name).exists() for name in (*ours, *others)] == [False, False, True, True, True]
+
+
 def test_row_is_embedded_with_its_header(config: Config) -> None:
     """As it is quoted: cells alone say little."""
     table = "# Leave\n\n| Occasion | Paid days |\n|---|---|\n| Moving home | 1 |\n| Wedding | 2 |\n"

@@ -236,6 +236,20 @@ def test_line_that_comes_byte_by_byte_takes_little_time() -> None:
     assert time.process_time() - started < 2.0
 
 
+def test_call_without_a_thread_to_spare_is_a_failed_call(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each call takes two for its time limits; the documents are quoted then."""
+
+    def refuse(_timer: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with serve_llm(streamed("Ten")) as server:
+        client = connect(server)
+        monkeypatch.setattr("src.rag.openai_client.Timer.start", refuse)
+        with pytest.raises(CallFailed, match="no more threads") as caught:
+            ask(client)
+    assert caught.value.may_pass
+
+
 def test_cookies_of_a_server_are_not_kept(connect: Connect) -> None:
     """They would be sent again, and 100 more with each answer would fill the memory."""
     with serve_llm(Reply(headers={**SSE, "Set-Cookie": "a=b"}, body=[event("Ten", "stop")])) as server:

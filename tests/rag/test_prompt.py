@@ -10,6 +10,7 @@ from src.rag.prompt import (
     MAX_PASSAGES_CHARS,
     NOT_ANSWERED,
     build_answer_messages,
+    choose_passages,
     is_refusal,
     may_become_refusal,
     read_rules,
@@ -103,6 +104,7 @@ def test_prompt_is_bounded() -> None:
     """Twenty long passages do not overrun a model's window; as many as fit stay, and the last is cut."""
     hits = hits_of([make_chunk("word " * 800, document=f"{n}.md") for n in range(20)])
     content = build_answer_messages("How many?", hits, ())[-1].content
+    assert len(choose_passages(hits)) == 4
     # A passage of 4,000 characters and its head of about 30: three are whole, of the fourth some words are cut.
     assert content.count("<passage ") == 4
     assert MAX_PASSAGES_CHARS < len(content) < MAX_PASSAGES_CHARS + 200

@@ -63,6 +63,20 @@ def test_bad_messages_are_a_400_that_names_the_place(messages: list[Any], names:
     assert caught.value.status == 400
 
 
+def test_what_was_said_earlier_is_taken_as_it_is() -> None:
+    """An answer of ours may be longer than a question may be, and nobody can change it."""
+    chat = parse(
+        {"role": "user", "content": "Paste:\x07" + "a" * 9000},
+        {"role": "assistant", "content": "b" * 12_500},
+        {"role": "user", "content": "Leave?"},
+    )
+    assert [len(turn.content) for turn in chat.history] == [8000, 8000]
+    assert chat.message == "Leave?"
+    with pytest.raises(RequestError, match=r"messages\[1\].content has 8001 characters"):
+        parse({"role": "user", "content": "Leave?"}, {"role": "user", "content": "a" * 8001})
+    assert parse({"role": "user", "content": "a\x07b"}, {"role": "user", "content": "c"}).history[0].content == "a b"
+
+
 def test_no_list_of_messages_is_a_400() -> None:
     """Missing, or another type."""
     for body in ({}, {"messages": "Leave?"}):

@@ -40,6 +40,13 @@ def test_lines_of_the_file_come_first(tmp_path: Path) -> None:
     assert suggest(tmp_path, a=("A", ["What is it?"])) == ["When is payday?", "Who signs?"]
 
 
+def test_file_that_is_not_utf8_is_passed_over_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A person writes it by hand, with any editor."""
+    (tmp_path / "suggestions.txt").write_bytes("Was gilt für Eltern?".encode("cp1252"))
+    assert suggest(tmp_path, a=("A", ["What is it?"])) == ["What is it?"]
+    assert "Save it as UTF-8" in caplog.text
+
+
 def test_headings_are_looked_at_once_for_an_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every page that is opened asks for the suggestions; an index stays as it is while it is open."""
     store: Any = Documents(leave=("Parental leave", ["How long?"]))
