@@ -179,7 +179,8 @@ if os.fork() == 0:
     before = probe.read().charged_mb
     kept += bytearray(b"x") * (30 * 2**20)
     after = probe.read(is_fresh=True).charged_mb
-    ok = pids[0] == master and len(set(pids)) == 3 and os.getpid() in pids
+    roles = [process.role for process in probe.processes()]
+    ok = pids[0] == master and len(set(pids)) == 3 and os.getpid() in pids and roles == ["master", "worker", "worker"]
     print(ok, 25 < after - before < 100, flush=True)
     os.write(write_end, b"x")
     os._exit(0)

@@ -1,5 +1,7 @@
 """Ranking by words, on corpora made by hand."""
 
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from src.records import Document, Filters
 from src.retrieval.lexical_index import LexicalIndex
 from src.retrieval.text_store import TextStore
 from tests.fakes import cut_chunk
-from tests.retrieval.corpus import write_texts
+from tests.retrieval.corpus import DOCUMENTS, write_texts
 
 EVERYTHING = Filters()
 
@@ -18,6 +20,17 @@ EVERYTHING = Filters()
 @pytest.fixture
 def index(texts: TextStore) -> LexicalIndex:
     return LexicalIndex(texts)
+
+
+def test_words_before_a_list_find_what_stands_in_it(tmp_path: Path) -> None:
+    """They are searched with the chunk, which has words of its own."""
+    chunks = [
+        replace(cut_chunk(document), lead=lead) for document, lead in zip(DOCUMENTS, ("These lapse:", ""), strict=False)
+    ]
+    write_texts(tmp_path / "texts", DOCUMENTS[:2], chunks)
+    with closing(TextStore.open(tmp_path / "texts")) as texts:
+        found = [documents_of(LexicalIndex(texts), word) for word in ("these", "holiday", "pager")]
+    assert found == [["leave.md"], ["leave.md"], ["on-call.md"]]
 
 
 def documents_of(index: LexicalIndex, query: str, filters: Filters = EVERYTHING) -> list[str]:
