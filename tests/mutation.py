@@ -101,7 +101,9 @@ def _write_command(file: Path, tests: str) -> str:
     """The file's own tests notice most changes; the folder's others run if they do not."""
     own = Path("tests", *file.parts[1:-1], f"test_{file.name}")
     pytest = shlex.join((str(BIN / "python"), *PYTEST))
-    return f"{pytest} {own} && {pytest} {tests} --ignore={own}" if (ROOT / own).exists() else f"{pytest} {tests}"
+    if not (ROOT / own).exists() or f"--ignore={own}" in tests.split():
+        return f"{pytest} {tests}"
+    return f"{pytest} {own} && {pytest} {tests} --ignore={own}"
 
 
 if __name__ == "__main__":
