@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from html import escape
+from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 # Of one document, shown or sent at once: a page of 150,000 takes some MB while it is made.
 PAGE_CHARS = 150_000
 _NUMBER = re.compile(r"[0-9]{1,9}")
+_SIGNS = re.compile(r"^(?:```|~~~).*$|-{3,}|[`|]", re.MULTILINE)
 _HEADING = re.compile(r"^(#{1,6} .*)$", re.MULTILINE)
 _SIGN = re.compile("\ufdd0(\\d+)\ufdd1")
 # What makes a line a block is no part of its words.
@@ -53,8 +55,8 @@ def parse_mark(
 
 
 def excerpt(text: str, limit_chars: int = 320) -> str:
-    """Give the beginning of a passage for a list: without its heading lines, in one paragraph."""
-    words = " ".join(_HEADING.sub("", text).split())
+    """Give the beginning of a passage for a list: without its heading lines and signs, in one paragraph."""
+    words = " ".join(_SIGNS.sub(" ", _HEADING.sub("", text)).split())
     return words if len(words) <= limit_chars else words[:limit_chars].rsplit(" ", 1)[0] + " …"
 
 
@@ -85,8 +87,8 @@ def render_part(
 
     for chunk in passages:
         start = chunk.start - offset
-        at = next(_words(text, start, chunk.end - offset), (start, 0))[0]
-        put(at, 1, f'<span class="cut" id="p{chunk.number + 1}">{chunk.number + 1}</span>')
+        for at, _ in islice(_words(text, start, chunk.end - offset), 1):  # none where it only begins or ends code
+            put(at, 1, f'<span class="cut" id="p{chunk.number + 1}">{chunk.number + 1}</span>')
     marked = _words(text, max(0, mark[0] - offset), max(0, mark[1] - offset)) if mark else ()
     for number, (start, end) in enumerate(marked):
         put(start, 2, '<mark id="marked">' if number == 0 else "<mark>")
@@ -132,7 +134,7 @@ def _markdown(text: str) -> str:
     for token in tokens:
         if token.type.startswith("heading"):  # the page's own title is above them
             token.tag = f"h{min(6, int(token.tag[1]) + 1)}"
-        if token.nesting == 1:
+        if token.nesting == 1 and token.level == 0:  # what is inside takes the direction of the whole
             token.attrSet("dir", "auto")
     html: str = parser.renderer.render(tokens, parser.options, {})
     return html

@@ -57,6 +57,24 @@ def test_markdown_of_an_llm_is_drawn_and_loads_nothing(page: Page, tmp_path: Pat
     expect(text).to_contain_text('<b onclick="alert(1)">HTML</b>')
 
 
+def test_answer_keeps_its_size_beside_a_source_and_runs_in_its_direction(
+    page: Page, tmp_path: Path, llm: LLMServer
+) -> None:
+    """An Arabic list begins at the right, and a bold word is as large as the others."""
+    llm.script = [streamed("**سلام** عليكم [1].\n\n- سلام\n- وداعا\n\n| أ | ب |\n|-|-|\n| a \\| b | ب |")]
+    with serve(tmp_path / "log", **llm_settings(llm)) as server:
+        open_chat(page, server)
+        ask(page, QUESTION)
+        text = last_exchange(page).locator(".text")
+        text.locator(".marker").first.click()
+        expect(page.locator("#source-text mark").first).to_be_visible()
+    size, normal = (text.locator(name).first.evaluate("e => getComputedStyle(e).fontSize") for name in ("strong", "p"))
+    assert size == normal
+    for name in ("ul", "table", "p"):
+        assert text.locator(name).first.evaluate("e => getComputedStyle(e).direction") == "rtl"
+    expect(text.locator("td").first).to_have_text("a | b")
+
+
 DRAW = """async ([name, text]) => {
   const chat = document.querySelector("script[src*='chat.js']").src;
   const { drawMarkdown } = await import(chat.replace("chat.js", "markdown.js"));

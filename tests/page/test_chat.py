@@ -145,6 +145,28 @@ def test_stop_ends_the_answer_here_and_at_the_llm(page: Page, tmp_path: Path, ll
         expect(page.get_by_role("button", name="Ask", exact=True)).to_be_visible()
         goes_on.set()
         assert llm.hung_up.wait(DEADLOCK_S)
+        message = page.locator("#message")
+        message.press("ArrowUp")
+        expect(message).to_have_value(QUESTION)
+        page.reload()
+        expect(message).to_have_value(QUESTION)
+
+
+def test_end_of_an_answer_does_not_move_the_reader(page: Page, tmp_path: Path, llm: LLMServer) -> None:
+    """Who has scrolled meanwhile stays there; who has not sees the question at the top."""
+    goes_on = Event()
+    long = "Employees get 27 days.\n\n" * 60
+    llm.script = [streamed(f"{long} [1]"), Reply(headers=SSE, body=[event(long), goes_on, event("[1]", "stop")])]
+    with serve(tmp_path / "log", **llm_settings(llm)) as server:
+        open_chat(page, server)
+        ask(page, QUESTION)
+        expect(last_exchange(page).locator(".marker").first).to_be_visible()
+        ask(page, QUESTION)
+        expect(last_exchange(page).locator(".text")).to_contain_text("27 days")
+        page.evaluate("scrollTo(0, 100)")
+        goes_on.set()
+        expect(last_exchange(page).locator(".marker").first).to_be_attached()
+        assert page.evaluate("scrollY") == 100
 
 
 def test_ask_again_replaces_the_last_answer(page: Page, server: Server) -> None:

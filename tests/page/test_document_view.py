@@ -1,5 +1,6 @@
 """How a document's page is made of its text."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -53,7 +54,18 @@ def test_blocks_are_shown_as_such() -> None:
         "1Bees", "One", "Sick", "x = 1\n",
     ]  # fmt: skip
     assert page.p.get_text() == "They hum a_b & <dance>. Ask us."
-    assert {block["dir"] for block in page.find_all(["h2", "p", "li", "td"])} == {"auto"}
+    assert {block.get("dir") for block in page.find_all(["h2", "p", "ul", "table"])} == {"auto"}
+    assert {block.get("dir") for block in page.find_all(["li", "td"])} == {None}  # or it would not count for the whole
+
+
+def test_number_of_a_passage_does_not_break_a_block_of_code() -> None:
+    """A passage may begin at its fence, and hold no more than that."""
+    text = "Run:\n\n```py\nx = 1\ny = 2\n```\n\nThen go on.\n"
+    borders = [0, text.index("```"), text.index("x = 1"), text.rindex("```"), text.index("Then"), len(text)]
+    page = soup(render(document(text), [chunk(text, *span) for span in itertools.pairwise(borders)], None))
+    assert "y = 2\n" in page.pre.get_text()
+    assert "`" not in page.get_text()
+    assert page.find_all("p")[-1].get_text().endswith("Then go on.")
 
 
 def test_what_begins_where_something_ends_stands_beside_it() -> None:

@@ -9,7 +9,7 @@ const MOST_OFFERED = 3;
 const MOST_FOLLOW_UPS = 2;
 const LONGEST_FOLLOW_UP = 80;
 
-// While an answer streams, its markers are not yet known to be true; they stay text.
+// While an answer streams, its markers stay text.
 export function showText(target, text) {
   target.replaceChildren(...drawMarkdown(text, (number) => `[${number}]`));
 }
@@ -82,7 +82,7 @@ function uncited({ sources, citations }) {
   return sources.filter((source) => !citations.some(holds(source)));
 }
 
-// Other sections of the cited document that were found for this question: something to ask next.
+// Other sections of the cited document: something to ask next.
 export function followUps(body) {
   const document = body.citations[0]?.document;
   const asked = new Set(body.citations.map((citation) => citation.section));
@@ -105,7 +105,7 @@ function allSources(body, open) {
 function sourceItem(source, url, marker, text, open) {
   const button = el("button", { type: "button", class: "source" }, marker ? el("span", { class: "number" }, marker) : null, placeOf(source));
   button.addEventListener("click", () => open(source, url, button));
-  return el("li", {}, button, el("p", {}, firstWords(text, 200)));
+  return el("li", {}, button, el("p", { dir: "auto" }, firstWords(text, 200)));
 }
 
 function urlOf({ document, chunk_id }) {
@@ -113,9 +113,9 @@ function urlOf({ document, chunk_id }) {
   return `/documents/${path}?passage=${chunk_id.slice(chunk_id.lastIndexOf("#") + 1)}`;
 }
 
-// The beginning of a passage without its heading lines, in one line.
+// The beginning of a passage in one line, without headings and signs.
 function firstWords(text, limit) {
-  const words = text.replace(/^(#{1,6} .*\n+)+/, "").replace(/\s+/g, " ").trim();
+  const words = text.replace(/^(#{1,6} .*\n+)+/, "").replace(/^(```|~~~).*|-{3,}|[`|]/gm, " ").replace(/\s+/g, " ").trim();
   return words.length > limit ? `${words.slice(0, limit).trimEnd()} …` : words;
 }
 

@@ -92,11 +92,13 @@ function parseFrame(frame) {
 }
 
 async function problemOf(response) {
+  const body = await response.text();
   let error = {};
   try {
-    error = (await response.json()).error ?? {};
+    error = JSON.parse(body).error ?? {};
   } catch {
-    // A proxy in front answered in its own words.
+    // A page of ours says it in a note.
+    error.message = new DOMParser().parseFromString(body, "text/html").querySelector(".note")?.textContent;
   }
   const message = error.message ?? text("service_error", { status: response.status });
   if (response.status === 401) return new Problem("key", message);

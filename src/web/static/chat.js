@@ -1,7 +1,7 @@
-// The conversation: sends questions, shows what comes back, waits out what can be waited out.
+// Sends questions, shows what comes back, waits out what can be waited out.
 
 import { askStreaming, getJson, Problem } from "./api.js";
-import { asMarkdown, clean, historyOf, loadExchanges, saveExchanges } from "./conversation.js";
+import { asMarkdown, clean, historyOf, keepAsked, keptAsked, loadExchanges, saveExchanges } from "./conversation.js";
 import { byId, el, saveText } from "./dom.js";
 import { ExchangeView } from "./exchange_view.js";
 import { askForKey, onKey, showKeyForm } from "./key_form.js";
@@ -27,14 +27,17 @@ async function send(question) {
   const stopper = new AbortController();
   const { signal } = stopper;
   running = { view, stopper };
+  keepAsked(question);
   showRunning(true);
   view.root.scrollIntoView({ block: "start" });
+  const place = scrollY;
   try {
     const body = await persist(view, signal);
     view.finish(body);
     exchanges.push({ question, body });
     saveExchanges(exchanges);
-    view.root.scrollIntoView({ block: "start" });
+    keepAsked("");
+    if (scrollY === place) view.root.scrollIntoView({ block: "start" });
   } catch (problem) {
     if (problem.name === "AbortError") view.tell(text("stopped"), text("stopped_note"), view.againButton(text("ask_again")));
     else view.tell(text(problem.kind === "lost" ? "connection_lost" : "not_answered"), problem.message, view.againButton(text("try_again")));
@@ -106,7 +109,7 @@ function askAgain(view) {
 }
 
 function showRunning(isRunning) {
-  // Held back until the answer is whole, so that a screen reader reads it once.
+  // Held back, so that a screen reader reads it once.
   byId("conversation").setAttribute("aria-busy", isRunning);
   byId("welcome").hidden = byId("conversation").childElementCount > 0;
   for (const id of ["new", "save"]) byId(id).hidden = isRunning || byId("conversation").childElementCount === 0;
@@ -120,7 +123,7 @@ async function suggest() {
     const buttons = suggestions.map((question) => el("button", { type: "button", onclick: () => handlers.ask(question) }, question));
     byId("suggestions").replaceChildren(...buttons.map((button) => el("li", {}, button)));
   } catch (problem) {
-    // Suggestions are a courtesy: without them one types. But a key that is needed is asked for before the question.
+    // A key that is needed is asked for before the question.
     if (problem.kind === "key") showKeyForm();
   }
 }
@@ -139,6 +142,7 @@ byId("stop").addEventListener("click", () => {
 byId("new").addEventListener("click", () => {
   exchanges = [];
   saveExchanges(exchanges);
+  keepAsked("");
   byId("conversation").replaceChildren();
   showRunning(false);
   input.focus();
@@ -149,12 +153,12 @@ input.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && !event.shiftKey) {
     event.preventDefault();
     byId("ask").requestSubmit();
-  } else if (event.key === "ArrowUp" && !input.value && exchanges.length) {
+  } else if (event.key === "ArrowUp" && !input.value && (keptAsked() || exchanges.length)) {
     event.preventDefault();
-    input.value = exchanges.at(-1).question;
+    input.value = keptAsked() || exchanges.at(-1).question;
   }
 });
-// One layer at a time: the passage at a marker, the source, the answer that is being written.
+// One layer at a time.
 document.addEventListener("keydown", (event) => {
   const isTyping = event.target.matches("input, textarea");
   if (event.key === "/" && !isTyping && !event.ctrlKey && !event.metaKey && !event.altKey) {
@@ -167,6 +171,7 @@ document.addEventListener("keydown", (event) => {
 
 for (const { question, body } of exchanges) new ExchangeView(question, handlers).finish(body);
 showRunning(false);
+input.value ||= keptAsked();
 readiness.watch();
 onKey(suggest);
 suggest();

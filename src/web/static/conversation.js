@@ -3,9 +3,10 @@
 import { asPlainText } from "./answer.js";
 
 const STORE = "rag.conversation";
+const ASKED = "rag.asked";
 const MAX_TURNS = 50;
 const MAX_CHARS = 8000;
-// The body may have 256 KiB; the question and the JSON around the turns need some of it.
+// Of the body's 256 KiB; the question needs some.
 const MAX_BYTES = 200 * 1024;
 const FORBIDDEN = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 
@@ -31,6 +32,15 @@ export function saveExchanges(exchanges) {
     }
   }
 }
+
+// The question that has no answer yet; "" for none.
+export function keepAsked(question) {
+  try {
+    sessionStorage.setItem(ASKED, question);
+  } catch {} // it is full
+}
+
+export const keptAsked = () => sessionStorage.getItem(ASKED) ?? "";
 
 // The newest turns that fit, oldest first.
 export function historyOf(exchanges) {

@@ -1,4 +1,4 @@
-// One question and what became of it: the state while it is worked on, the answer, and what can be done with it.
+// One question and what became of it.
 
 import { asPlainText, followUps, showAnswer, showRemarks, showText, sourcesList } from "./answer.js";
 import { postJson } from "./api.js";
@@ -20,7 +20,7 @@ export class ExchangeView {
     this.remarks = el("div", { class: "remarks" });
     this.more = el("div", { class: "more" });
     const parts = [this.state, this.notice, this.text, this.remarks, this.more];
-    this.root = el("article", { class: "exchange" }, el("h2", { class: "question" }, question), ...parts);
+    this.root = el("article", { class: "exchange" }, el("h2", { class: "question", dir: "auto" }, question), ...parts);
     byId("conversation").append(this.root);
   }
 

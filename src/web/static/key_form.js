@@ -1,4 +1,4 @@
-// Asks for the key of the service; it is kept until the tab is closed, and what waits for it goes on by itself.
+// Asks for the key of the service, which is kept until the tab is closed.
 
 import { keepKey, keptKey } from "./api.js";
 import { byId } from "./dom.js";
@@ -18,7 +18,7 @@ export function showKeyForm() {
   form.scrollIntoView({ block: "nearest" });
 }
 
-// Resolves when a key was typed; whether it fits, the next request shows.
+// Resolves when a key was typed.
 export function askForKey(signal) {
   showKeyForm();
   input.focus();

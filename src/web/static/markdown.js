@@ -28,7 +28,7 @@ const INLINE = new RegExp(
   "gs",
 );
 
-// So deep quotations, lists and signs of emphasis are drawn; what is deeper stays as it was written.
+// What is nested deeper stays as it was written.
 const MOST_DEEP = 16;
 
 // drawMarker(n) gives what stands for [n]: an element, or the text itself.
@@ -90,9 +90,9 @@ function isTable(lines, at) {
 
 function table([head, , ...rows], write) {
   const cells = (line, name) =>
-    line.trim().replace(/^\||(?<!\\)\|$/g, "").split(/(?<!\\)\|/).map((cell) => el(name, AUTO, ...write(cell.trim())));
+    line.trim().replace(/^\||(?<!\\)\|$/g, "").split(/(?<!\\)\|/).map((cell) => el(name, {}, ...write(cell.trim().replaceAll("\\|", "|"))));
   const body = rows.map((line) => el("tr", {}, ...cells(line, "td")));
-  const drawn = el("table", {}, el("thead", {}, el("tr", {}, ...cells(head, "th"))), el("tbody", {}, ...body));
+  const drawn = el("table", AUTO, el("thead", {}, el("tr", {}, ...cells(head, "th"))), el("tbody", {}, ...body));
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": text("table") }, drawn);
 }
 
@@ -100,7 +100,7 @@ function table([head, , ...rows], write) {
 function list(lines, at, write, depth) {
   const [, indent, mark] = ITEM.exec(lines[at]);
   const isOrdered = /\d/.test(mark);
-  const drawn = isOrdered ? el("ol", { start: parseInt(mark) }) : el("ul");
+  const drawn = isOrdered ? el("ol", { ...AUTO, start: parseInt(mark) }) : el("ul", AUTO);
   const isInside = (line, place) => {
     if (!line.trim()) return depthOf(nextText(lines, place)) > indent.length;
     return depthOf(line) > indent.length || (lines[place - 1].trim() && !beginsBlock(lines, place));
@@ -110,7 +110,7 @@ function list(lines, at, write, depth) {
     const margin = new RegExp(`^\\s{0,${item[0].length}}`);
     const inner = lines.slice(at + 1, end).map((line) => line.replace(margin, ""));
     const [head, ...rest] = blocks([lines[at].slice(item[0].length), ...inner], write, depth + 1);
-    drawn.append(el("li", AUTO, ...(head.localName === "p" ? head.childNodes : [head]), ...rest));
+    drawn.append(el("li", {}, ...(head.localName === "p" ? head.childNodes : [head]), ...rest));
     // Blank lines between two items of one list do not end it.
     at = ITEM.test(nextText(lines, end)) ? endOf(lines, end, (line) => !line.trim()) : end;
   }

@@ -31,7 +31,7 @@ export function hide() {
   return wasShown;
 }
 
-// A moment is left in which the mouse can move onto the passage.
+// Time to move the mouse onto the passage.
 function hideSoon() {
   clearTimeout(closing);
   closing = setTimeout(hide, CLOSE_AFTER_MS);

@@ -39,7 +39,7 @@ export class Readiness {
     return !["unknown", "loading", "lost"].includes(this.phase);
   }
 
-  // Resolves when a question can be sent: everything is loaded, or the chat itself must tell what is wrong.
+  // Resolves when a question can be sent, or the chat must tell what is wrong.
   async settled(signal) {
     if (this.isSettled) return;
     this.watch();

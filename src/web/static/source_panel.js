@@ -30,7 +30,7 @@ export async function openSource(source, url, button) {
   }
 }
 
-// The document's page is the server's own, with everything in it escaped; only its article is taken.
+// The server's own page, in which all is escaped; only its article is taken.
 function showDocument(html, highlights) {
   const page = new DOMParser().parseFromString(html, "text/html");
   const article = page.getElementById("document");
