@@ -9,7 +9,7 @@ from threading import Event
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.conftest import ROOT, Server, serve
+from tests.conftest import DOCUMENTS, ROOT, Server, serve
 from tests.llm_server import SSE, LLMServer, Reply, event, failed, streamed
 from tests.page.conftest import Watch, ask, last_exchange, llm_settings, open_chat
 
@@ -169,6 +169,11 @@ def test_page_of_documents_asks_for_the_key(page: Page, watch: Watch, tmp_path: 
         page.get_by_label("This service asks for a key").fill("open-sesame")
         page.keyboard.press("Enter")
         expect(page.get_by_role("link", name="Annual leave")).to_be_visible()
+        page.get_by_role("link", name="Annual leave").click()
+        with page.expect_download() as caught:
+            page.get_by_role("link", name="Download").click()
+        assert caught.value.suggested_filename == "annual-leave.md"
+        assert caught.value.path().read_bytes() == (DOCUMENTS / "people" / "annual-leave.md").read_bytes()
 
 
 @pytest.mark.parametrize(("mode", "words"), [("DEGRADED", "Word search only"), ("CAUTIOUS", "Fewer passages")])

@@ -2,7 +2,7 @@
 
 import { askStreaming, getJson, Problem } from "./api.js";
 import { asMarkdown, clean, historyOf, keepAsked, keptAsked, loadExchanges, saveExchanges } from "./conversation.js";
-import { byId, el, saveText } from "./dom.js";
+import { byId, el, saveFile } from "./dom.js";
 import { ExchangeView } from "./exchange_view.js";
 import { askForKey, onKey, showKeyForm } from "./key_form.js";
 import { hide as hidePeek } from "./peek.js";
@@ -147,7 +147,7 @@ byId("new").addEventListener("click", () => {
   showRunning(false);
   input.focus();
 });
-byId("save").addEventListener("click", () => saveText(text("conversation_file"), asMarkdown(exchanges)));
+byId("save").addEventListener("click", () => saveFile(text("conversation_file"), new Blob([asMarkdown(exchanges)])));
 input.addEventListener("keydown", (event) => {
   if (event.isComposing) return;
   if (event.key === "Enter" && !event.shiftKey) {

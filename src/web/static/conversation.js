@@ -55,7 +55,7 @@ export function historyOf(exchanges) {
   return turns;
 }
 
-// The conversation to keep or to send: questions as headings, answers with their sources.
+// Questions as headings, answers with their sources.
 export function asMarkdown(exchanges) {
   return exchanges.map(({ question, body }) => `## ${question}\n\n${asPlainText(body)}\n`).join("\n");
 }

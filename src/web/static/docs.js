@@ -1,4 +1,4 @@
-// Starts Swagger UI on the API's description. A key that this tab keeps for the chat is used here, too.
+// Starts Swagger UI on the API's description. It uses the key that this tab keeps.
 
 import { keptKey } from "./api.js";
 

@@ -27,8 +27,8 @@ export async function copyText(text) {
   }
 }
 
-export function saveText(name, text) {
-  const href = URL.createObjectURL(new Blob([text], { type: "text/markdown" }));
+export function saveFile(name, blob) {
+  const href = URL.createObjectURL(blob);
   el("a", { href, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(href), 1000);
 }

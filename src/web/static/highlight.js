@@ -1,4 +1,4 @@
-// Marks a sentence in drawn text. Only letters and digits are compared, so that it does not matter how it was drawn.
+// Marks a sentence in drawn text, by its letters and digits alone.
 
 import { el } from "./dom.js";
 
@@ -22,7 +22,7 @@ export function markSentence(root, sentence, from = null) {
   }
 }
 
-// Every letter of the text, and for each of its UTF-16 units the node and the place in it.
+// Every letter, and for each UTF-16 unit its node and its place there.
 function readLetters(root, from) {
   const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
   const places = [];

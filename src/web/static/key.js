@@ -1,7 +1,7 @@
 // A page of documents that wants a key: asks for it once, then fetches the same page with it.
 
 import { keepKey, keptKey, request } from "./api.js";
-import { byId } from "./dom.js";
+import { byId, saveFile } from "./dom.js";
 import { text } from "./texts.js";
 
 async function open() {
@@ -10,6 +10,11 @@ async function open() {
   document.title = page.title;
   byId("main").replaceWith(document.adoptNode(page.getElementById("main")));
   byId("main").focus();
+  const link = document.querySelector("a[download]");
+  link?.addEventListener("click", async (event) => {
+    event.preventDefault(); // it would be asked for without the key
+    saveFile(decodeURIComponent(location.pathname.split("/").pop()), await (await request(link.href)).blob());
+  });
   byId("marked")?.scrollIntoView({ block: "center" });
 }
 

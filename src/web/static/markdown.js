@@ -12,7 +12,7 @@ const ITEM = /^(\s*)([-*+•]|\d{1,4}[.)])(\s+)(?=\S)/;
 const TABLE_RULE = /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/;
 // Each block runs in the direction of its own script.
 const AUTO = { dir: "auto" };
-// Each span is bounded, so that signs that end nowhere cost little.
+// Bounded, so that signs that end nowhere cost little.
 const INLINE = new RegExp(
   [
     /\\(?<escaped>[!-/:-@[-`{-~])/,
@@ -96,7 +96,7 @@ function table([head, , ...rows], write) {
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": text("table") }, drawn);
 }
 
-// An item's lines are those indented further than its mark; what they hold is blocks again.
+// An item's lines are indented further than its mark, and are blocks again.
 function list(lines, at, write, depth) {
   const [, indent, mark] = ITEM.exec(lines[at]);
   const isOrdered = /\d/.test(mark);

@@ -49,7 +49,7 @@ function take(stats) {
   showTables(stats);
 }
 
-// A worker that was not there a moment ago is the successor of one.
+// A worker that was not there before is a successor.
 function noteHandover(now, processes) {
   const present = new Set(processes.filter(({ role }) => role === "worker").map(({ pid }) => pid));
   if (workers && [...present].some((pid) => !workers.has(pid))) handovers.push(now);
@@ -57,7 +57,7 @@ function noteHandover(now, processes) {
 }
 
 function draw(charged, limit, now) {
-  // As many units as pixels, so that the words keep their size on a phone.
+  // Units are pixels, so that words keep their size.
   const pixels = Math.max(byId("plot").clientWidth, 240);
   BOX.right = pixels - 12;
   byId("plot").setAttribute("viewBox", `0 0 ${pixels} 300`);

@@ -1,4 +1,4 @@
-// Shows the passage behind a marker while the mouse or the keyboard is on it; Escape takes it away.
+// Shows the passage behind a marker while the mouse or the keyboard is on it.
 
 import { el } from "./dom.js";
 

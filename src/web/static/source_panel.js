@@ -1,4 +1,4 @@
-// Opens a source beside the answer (on a phone: over it), with the passage marked in its place in the document.
+// Opens a source beside the answer (on a phone: over it), with its passage marked.
 
 import { request } from "./api.js";
 import { placeOf } from "./answer.js";
