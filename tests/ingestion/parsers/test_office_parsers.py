@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Callable
 from email.message import EmailMessage
 
+import docx
 import openpyxl
 import pptx
 import pytest
@@ -174,6 +175,20 @@ def test_archive_of_another_format_is_refused(parse: Callable[[bytes], Parsed]) 
     """A renamed file is found out."""
     with pytest.raises(UnreadableDocument, match="not a readable"):
         parse(make_epub("<p>x</p>"))
+
+
+def test_word_file_named_as_slides_is_refused_with_the_same_words_each_time() -> None:
+    """The manifest keeps them, so a place in memory would make each build another one."""
+    file = io.BytesIO()
+    docx.Document().save(file)
+    reasons = []
+    for _ in range(2):
+        with pytest.raises(UnreadableDocument) as caught:
+            parse_pptx(file.getvalue())
+        reasons.append(str(caught.value))
+    assert reasons[0] == reasons[1]
+    assert "is not a PowerPoint file" in reasons[0]
+    assert "0x" not in reasons[0]
 
 
 @pytest.mark.parametrize("parse", [parse_xlsx, parse_pptx])
