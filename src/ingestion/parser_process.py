@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from src.ingestion.chunker import Chunker
 from src.ingestion.loader import Skipped, load_document
+from src.ingestion.parsers.archive import describe
 from src.records import Chunk, Document
 
 if TYPE_CHECKING:
@@ -136,8 +137,7 @@ def _parse(folder: Path, path: str, tokenizer_file: Path, max_tokens: int, limit
     except ModuleNotFoundError:
         raise
     except Exception as exc:  # noqa: BLE001 - whatever a library throws at a file it was not made for
-        said = " ".join(str(exc).split())[:200]
-        return Skipped(path, f"its parser fails ({type(exc).__name__}: {said})")
+        return Skipped(path, f"its parser fails ({describe(exc)})")
 
 
 def _limit(what: int, value: int) -> None:

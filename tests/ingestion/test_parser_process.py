@@ -9,9 +9,11 @@ import psutil
 import pytest
 
 from src.artifacts import TOKENIZER_FILE, ModelCard
+from src.ingestion import parser_process
 from src.ingestion.chunker import Chunker
 from src.ingestion.loader import Skipped
 from src.ingestion.parser_process import Limits, SplitDocument, parse_files
+from src.records import Document
 from tests.conftest import wait_until
 
 GOOD = "# Leave\n\nEveryone has 25 days of leave.\n"
@@ -82,3 +84,18 @@ def test_results_come_in_the_order_of_the_paths(tmp_path: Path, model_dir: Path)
     named = [item.path if isinstance(item, Skipped) else item.document.path for item in results]
     assert named == paths
     assert [item.path for item in results if isinstance(item, Skipped)] == ["07.md"]
+
+
+def test_reason_of_a_failing_parser_holds_no_place_in_memory(
+    tmp_path: Path, model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The manifest keeps it, so a place in memory would make each build another one."""
+
+    def fail(folder: Path, path: str) -> Document:
+        raise RuntimeError(f"cannot read {object()} of the file")
+
+    monkeypatch.setattr(parser_process, "load_document", fail)
+    monkeypatch.setattr(parser_process, "_become_parser", lambda *_: None)  # this process stays as it is
+    monkeypatch.setattr(parser_process, "_limit", lambda *_: None)
+    skipped = parser_process._parse(tmp_path, "odd.md", model_dir / TOKENIZER_FILE, 256, Limits())
+    assert skipped == Skipped("odd.md", "its parser fails (RuntimeError: cannot read <object object> of the file)")

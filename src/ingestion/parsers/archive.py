@@ -1,6 +1,7 @@
 """What the zipped formats of Office and EPUB have in common: how they are broken, encrypted, or far too large."""
 
 import io
+import re
 import zipfile
 from pathlib import PurePosixPath
 from xml.etree.ElementTree import ParseError
@@ -16,6 +17,7 @@ _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 BROKEN_FILE_ERRORS = (OSError, ValueError, LookupError, AttributeError, TypeError, RecursionError, ExpatError,
                       ParseError, SyntaxError, ZlibError, EOFError, AssertionError, zipfile.BadZipFile,
                       NotImplementedError)  # fmt: skip
+_MEMORY_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def check_archive(data: bytes, suffix: str) -> None:
@@ -41,8 +43,13 @@ def check_archive(data: bytes, suffix: str) -> None:
 
 def not_readable(suffix: str, exc: Exception) -> UnreadableDocument:
     """Say that a file is not of its format, with what its library said."""
-    said = " ".join(str(exc).split())[:200]
-    return UnreadableDocument(f"it is not a readable {suffix} file ({type(exc).__name__}: {said})")
+    return UnreadableDocument(f"it is not a readable {suffix} file ({describe(exc)})")
+
+
+def describe(exc: Exception) -> str:
+    """Tell a library's error in a line that is the same at each build: the manifest keeps it."""
+    said = " ".join(_MEMORY_ADDRESS.sub("", str(exc)).split())[:200]
+    return f"{type(exc).__name__}: {said}"
 
 
 def read_part(archive: zipfile.ZipFile, name: str) -> bytes:

@@ -8,8 +8,8 @@ import email
 import email.policy
 import io
 import re
-from collections.abc import Sequence
-from email.message import EmailMessage, MIMEPart
+from collections.abc import Iterator, Sequence
+from email.message import EmailMessage, Message, MIMEPart
 
 from src.errors import UnreadableDocument
 from src.ingestion.parsers.archive import BROKEN_FILE_ERRORS, not_readable
@@ -36,7 +36,7 @@ def parse_eml(data: bytes) -> Parsed:
         raise UnreadableDocument("it is encrypted; save its text unencrypted")
     if not message.keys():
         raise UnreadableDocument("it is not an e-mail: it has no header")
-    names = [_clean(part.get_filename() or "") for part in _attachments(message)]
+    names = [_attachment_name(part) for part in _attachments(message)]
     subject, sender, to, date = (_header(message, name) for name in ("Subject", "From", "To", "Date"))
     return _compose(subject, sender, to, date, _body(message), [name for name in names if name])
 
@@ -78,14 +78,32 @@ def _compose(subject: str, sender: str, to: str, date: str, body: str, attachmen
 
 
 def _body(message: EmailMessage) -> str:
-    part = message.get_body(("plain", "html"))
-    if part is None:
+    body = message.get_body(("plain", "html"))
+    if body is None:
         parts = [item for item in message.walk() if item.get_content_maintype() == "text" and not item.get_filename()]
         return "\n\n".join(_part_text(item) for item in parts)
-    text = _part_text(part)
-    if not text.strip() and (other := message.get_body(("html",))) is not None:
-        return _part_text(other)
-    return text
+    # Some programs send the plain text and the same as HTML as if they were two texts.
+    texts: dict[str, str] = {}
+    for text in _texts(message, body):
+        texts.setdefault("".join(filter(str.isalnum, text)), text.strip())
+    return "\n\n".join(texts.values())
+
+
+def _texts(part: Message, body: Message) -> Iterator[str]:
+    """Give what stands above, between and below a message's files; of alternatives one."""
+    if not isinstance(part, MIMEPart):
+        return
+    if part.get_content_maintype() == "multipart" and part.get_content_subtype() not in ("alternative", "related"):
+        for inner in part.iter_parts():
+            yield from _texts(inner, body)
+        return
+    for kinds in (("plain", "html"), ("html",)):
+        chosen = part.get_body(kinds)
+        if chosen is not None and (chosen is body or not chosen.get_filename()):
+            text = _part_text(chosen)
+            if text.strip():
+                yield text
+                return
 
 
 def _part_text(part: MIMEPart) -> str:
@@ -105,7 +123,14 @@ def _attachments(message: EmailMessage) -> list[EmailMessage]:
         return []  # a multipart message without parts
 
 
-def _header(message: EmailMessage, name: str) -> str:
+def _attachment_name(part: EmailMessage) -> str:
+    """Name a file; a forwarded message without a file's name is called by its subject."""
+    name = part.get_filename() or ""
+    forwarded = next(part.iter_parts(), None) if part.get_content_type() == "message/rfc822" else None
+    return _clean(name) if name or forwarded is None else _header(forwarded, "Subject")
+
+
+def _header(message: Message, name: str) -> str:
     try:
         return _clean(str(message.get(name, "")))
     except _HEADER_ERRORS:

@@ -23,8 +23,10 @@ _ITEM = re.compile(r"(?:[•●○◦▪■–—*\-]|\(?(?:\d{1,3}|[A-Za-z])[.)
 _ROW = re.compile("- [^:]+: ")  # of a table: one line, however wide the page is
 # Pdfium puts one of these where a word was broken at a line's end, and joins the two lines itself.
 _BROKEN_WORD = re.compile(r"(\w+)(?:[\ufffe\x02](?:\r?\n)?|(?<=[^\W\d])[-\u2010\xad]\r?\n(?=[^\W\d]))(\w+)")
-_CONTENTS_LINE = re.compile(r"(?:[.…·][ \t]?){4,}[ \t]*(?:\d{1,4}|[ivxlc]{1,6})[ \t]*$")
+_CONTENTS_LINE = re.compile(r"(?:[.…·][ \t]?){4,}[ \t]*(?:(\d{1,4})|[ivxlc]{1,6})[ \t]*$")
 MIN_CONTENTS_LINES = 3
+# The last page may have a number above the count of pages: a file may lack a cover, empty pages or a first part.
+MAX_MISSING_PAGES = 20
 _ENDS = ".!?:;"
 _LINE_END = re.compile("\r\n|\n|\r")
 _WORKING_TITLE = re.compile(r"microsoft (?:word|power)|untitled|\.(?:docx?|pptx?|indd|pdf|rtf|xlsx?|qxd)\b", re.I)
@@ -64,7 +66,7 @@ def join_pages(raw: Sequence[str]) -> tuple[str, tuple[int, ...]]:
     words = frozenset(re.findall(r"\w+", whole.casefold()))
     broken = [(head + tail).casefold() in words for head, tail in _BROKEN_WORD.findall(whole)]
     is_hyphenated = 3 * sum(broken) >= len(broken) > 0
-    lines = map(_drop_contents, drop_running_lines([_LINE_END.split(page) for page in raw]))
+    lines = [_drop_contents(page, len(raw)) for page in drop_running_lines([_LINE_END.split(page) for page in raw])]
     text = ""
     starts: list[int] = []
     for number, page in enumerate(lines):
@@ -77,10 +79,17 @@ def join_pages(raw: Sequence[str]) -> tuple[str, tuple[int, ...]]:
     return text, tuple(starts)
 
 
-def _drop_contents(lines: list[str]) -> list[str]:
-    """Leave out the lines of a table of contents, which lead over dots to a page."""
-    kept = [line for line in lines if not _CONTENTS_LINE.search(line)]
-    return kept if len(lines) - len(kept) >= MIN_CONTENTS_LINES else lines
+def _drop_contents(lines: list[str], pages: int) -> list[str]:
+    """Leave out the lines of a table of contents, which lead over dots to the file's pages, one after the other.
+
+    Lists of prices and of telephones lead over dots to other numbers.
+    """
+    found = [_CONTENTS_LINE.search(line) for line in lines]
+    kept = [line for line, match in zip(lines, found, strict=True) if not match]
+    numbers = [int(match[1]) for match in found if match and match[1]]
+    last = pages + min(pages, MAX_MISSING_PAGES)
+    are_pages = pages > 1 and numbers == sorted(numbers) and max(numbers, default=0) <= last
+    return kept if are_pages and len(lines) - len(kept) >= MIN_CONTENTS_LINES else lines
 
 
 def _page_text(pdf: Any, number: int) -> str:
@@ -130,7 +139,8 @@ def join_lines(text: str, words: frozenset[str], *, joins_unknown: bool = False)
 
 
 def _continues(before: str, line: str, *, is_full: bool, full: float) -> bool:
-    if not before or not line or _ITEM.match(line):
+    leads_to_number = _CONTENTS_LINE.search(before[-20:])  # a paragraph before can be long
+    if not before or not line or leads_to_number or _ITEM.match(line):
         return False
     is_heading = before[-1] in _ENDS and len(line) < full and line[-1] not in _ENDS
     return line[0].islower() or (is_full and not is_heading)

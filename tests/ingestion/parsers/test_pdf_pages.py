@@ -2,6 +2,7 @@
 
 import io
 
+import pytest
 from reportlab.pdfgen.canvas import Canvas
 
 from src.ingestion.parsers.pdf import join_pages, parse_pdf
@@ -10,8 +11,8 @@ LEFT = [f"Left line {n} says enough to fill a whole column" for n in range(8)]
 RIGHT = [f"Right line {n} says enough to fill its column too" for n in range(8)]
 
 
-def make_rows(rows: list[tuple[str, ...]], *, head: str = "", column: int = 250) -> bytes:
-    """Draw a page row by row, across its columns."""
+def make_rows(rows: list[tuple[str, ...]], *, head: str = "", column: int = 250, pages: int = 1) -> bytes:
+    """Draw a page row by row, across its columns; the other pages are empty."""
     file = io.BytesIO()
     canvas = Canvas(file)
     canvas.setFont("Helvetica", 10)
@@ -20,7 +21,8 @@ def make_rows(rows: list[tuple[str, ...]], *, head: str = "", column: int = 250)
     for number, row in enumerate(rows):
         for place, words in enumerate(row):
             canvas.drawString(60 + column * place, 760 - 14 * number, words)
-    canvas.showPage()
+    for _ in range(pages):
+        canvas.showPage()
     canvas.save()
     return file.getvalue()
 
@@ -95,6 +97,22 @@ def test_words_broken_at_line_ends_are_joined() -> None:
 def test_lines_of_a_table_of_contents_go() -> None:
     """They repeat the headings, with dots and numbers."""
     contents = "\n".join(f"Chapter {n} ........ {n}" for n in range(1, 5))
-    text, _ = join_pages([f"Handbook\n{contents}\nWelcome to all."])
-    assert "...." not in text
-    assert "Welcome to all." in text
+    text, _ = join_pages([f"Handbook\n{contents}", "Welcome to all.", "Ask early.", "Pay late."])
+    assert text == "Handbook\n\nWelcome to all.\n\nAsk early.\n\nPay late."
+
+
+@pytest.mark.parametrize(
+    ("numbers", "pages"),
+    [
+        (("101", "102", "103"), 1),
+        (("101", "102", "103"), 11),
+        (("3", "1", "2"), 11),
+        (("1", "1", "2"), 1),
+    ],
+)
+def test_lists_of_prices_and_of_telephones_stay(numbers: tuple[str, ...], pages: int) -> None:
+    """They lead over dots to numbers that are no pages of the file: too high, or down again, or it has just one."""
+    names = ("Reception", "Human resources", "Canteen")
+    rows = [f"{name} ............. {number}" for name, number in zip(names, numbers, strict=True)]
+    text = parse_pdf(make_rows([(row,) for row in rows], pages=pages)).text
+    assert [line for line in text.split("\n") if "...." in line] == rows
