@@ -8,6 +8,8 @@ as it is.
 import re
 from collections.abc import Generator, Iterator
 
+from src.ingestion.parsers.markdown import find_indented_code
+
 _FENCE = re.compile(r"^([ \t>]*(?:(?:[-*+]|\d+[.)])[ \t]+)*)(`{3,}+|~{3,}+)")
 _DIRECTIVE = re.compile(r"^([ \t]*)(`{3,}+|:{3,}+)\{([\w:-]+)\}[ \t]*(.*?)[ \t]*$")
 _BLOCK_MARK = re.compile(r"^[ \t]*:{3,}[ \t]*(?:\{[^}]*\}|[\w-]+)?[ \t]*(?:\[(.*)\]|\{[^}]*\}|([^\[{].*))?[ \t]*$")
@@ -24,10 +26,14 @@ _PROTECTED = re.compile(
     r"|\{%-?\s*highlight\s+(?P<jekyll>[\w+#-]*)[^%]*%\}\n?(?P<code1>.*?)\{%-?\s*endhighlight\s*-?%\}"
     r"|\{\{[<%]\s*highlight\s+(?P<hugo>[\w+#-]*).*?[%>]\}\}\n?(?P<code2>.*?)\{\{[<%]\s*/\s*highlight\s*[%>]\}\}"
     r"|^[ \t>]*(?:(?:[-*+]|\d+[.)])[ \t]+)*(?P<fence>`{3,}+|~{3,}+)[^\n]*\n.*?(?:^[ \t>]*(?P=fence)[`~]*[ \t]*$|\Z)"
+    r"|(?i:<(?P<tag>pre|code)\b(?:[^<]++|<(?!/?(?P=tag)\b))*+</(?P=tag)\s*>)"
     r"|\{[a-z][\w:+.-]*\}`~?(?P<role>[^`<\n]+?)(?:\s*<[^<>\n]*>)?`"
     r"|(?<![`\\])(?P<tick>`++)(?:[^`\n]|\n(?!\s*\n)|(?!(?P=tick)(?!`))`+)*?(?P=tick)(?!`)",
     re.DOTALL | re.MULTILINE,
 )
+_MAY_HAVE_INDENTED_CODE = re.compile(r"(?:\A|\n[ \t>]*\n)[ >]*(?: {4}|\t)")
+# MDX has no indented code, and a theme's blocks hold text that is indented like it
+_INDENTS_ITS_TEXT = re.compile(r"^(?:</[A-Z]|\{\{[<%]\s*/|\{%-?\s*end(?!raw|highlight|comment))", re.MULTILINE)
 _TARGET = r"""[^\n%>}]{0,40}?["']([^"'\n]+)["'][^%>}]{0,80}?"""
 _WORDS = r"""[\w-]+\s+["']([^"'/.{}\n]+)["']\s*"""
 _ATTRIBUTE = r"""[\w-]+[ \t]*=[ \t]*(?:"[^"\n]*"|'[^'\n]*'|[\w-]+)"""
@@ -67,11 +73,15 @@ _MAY_HAVE_MARKS = re.compile(r"[][{}<*]|\)=|^(?:#+[A-Z]|(?:import|export)\s)", r
 def plain_markdown(source: str) -> str:
     """Give Markdown that every parser of Markdown reads alike."""
     text = "\n".join(_plain_lines(source.split("\n")))
+    kept = [(*code.span(), _keep(code)) for code in _PROTECTED.finditer(text)]
+    if _MAY_HAVE_INDENTED_CODE.search(text) and not _INDENTS_ITS_TEXT.search(text):
+        kept += [(start, end, text[start:end]) for start, end in find_indented_code(text)]
     pieces: list[str] = []
     at = 0
-    for code in _PROTECTED.finditer(text):
-        pieces += [_drop_marks(text[at : code.start()]), _keep(code)]
-        at = code.end()
+    for start, end, words in sorted(kept):
+        if start >= at:  # else it lies in what began before it
+            pieces += [_drop_marks(text[at:start]), words]
+            at = end
     return "".join([*pieces, _drop_marks(text[at:])])
 
 

@@ -20,3 +20,32 @@ def test_heading_without_its_blank_is_a_heading() -> None:
     """Older Markdown wrote `##Equity`; a channel, a number and a comment in code are none."""
     source = "##Equity\n\n#help is a channel, #1 a number.\n\n```\n#Comment\n```\n"
     assert plain_markdown(source) == source.replace("##Equity", "## Equity")
+
+
+TEMPLATE = "{% if user %}\n<Button primary>{{ user.name }}\n[[ -f $X ]] && echo `id` **a** {foo=bar}"
+
+
+def test_code_without_a_fence_stays_as_it_is() -> None:
+    """A template, a component or a test of a shell is not ours to read in code."""
+    indented = TEMPLATE.replace("\n", "\n\n    ")
+    source = f"# T\n\nAs here:\n\n    {indented}\n\n- item\n\n      {{{{ code }}}} of the item\n\nAfter.\n"
+    assert plain_markdown(source) == source
+    assert indented.replace("\n    ", "\n") in parse_markdown(source.encode()).text
+
+
+def test_paragraph_of_an_item_is_no_code() -> None:
+    """It is indented by four blanks too."""
+    source = "- item\n\n    {{< note >}}Keep **the** key.\n\n1. one\n\n    Two {#id}.\n"
+    assert plain_markdown(source) == "- item\n\n    Keep the key.\n\n1. one\n\n    Two .\n"
+
+
+def test_text_that_a_component_indents_is_no_code() -> None:
+    """Its tags go wherever they stand."""
+    source = "<Tabs>\n\n    <Tab>\n    Keep the key.\n    </Tab>\n\n</Tabs>\n"
+    assert "Tab" not in plain_markdown(source)
+
+
+def test_code_in_tags_stays_as_it_is() -> None:
+    """HTML may stand in Markdown."""
+    source = f"<pre>curl {{{{ host }}}} | jq {{name=foo}} [[x|y]]\n{TEMPLATE}</pre>\n\nAs <code>{{{{ a }}}}</code>.\n"
+    assert plain_markdown(source) == source
