@@ -8,6 +8,8 @@ as it is.
 import re
 from collections.abc import Generator, Iterator
 
+from src.ingestion.parsers.markdown import find_indented_code
+
 _FENCE = re.compile(r"^([ \t>]*(?:(?:[-*+]|\d+[.)])[ \t]+)*)(`{3,}+|~{3,}+)")
 _DIRECTIVE = re.compile(r"^([ \t]*)(`{3,}+|:{3,}+)\{([\w:-]+)\}[ \t]*(.*?)[ \t]*$")
 _BLOCK_MARK = re.compile(r"^[ \t]*:{3,}[ \t]*(?:\{[^}]*\}|[\w-]+)?[ \t]*(?:\[(.*)\]|\{[^}]*\}|([^\[{].*))?[ \t]*$")
@@ -24,13 +26,22 @@ _PROTECTED = re.compile(
     r"|\{%-?\s*highlight\s+(?P<jekyll>[\w+#-]*)[^%]*%\}\n?(?P<code1>.*?)\{%-?\s*endhighlight\s*-?%\}"
     r"|\{\{[<%]\s*highlight\s+(?P<hugo>[\w+#-]*).*?[%>]\}\}\n?(?P<code2>.*?)\{\{[<%]\s*/\s*highlight\s*[%>]\}\}"
     r"|^[ \t>]*(?:(?:[-*+]|\d+[.)])[ \t]+)*(?P<fence>`{3,}+|~{3,}+)[^\n]*\n.*?(?:^[ \t>]*(?P=fence)[`~]*[ \t]*$|\Z)"
+    r"|(?i:<(?P<tag>pre|code)\b(?:[^<]++|<(?!/?(?P=tag)\b))*+</(?P=tag)\s*>)"
+    r"|(?<![\\$])(?P<math>\$\$(?:[^$\n\\]|\\.|\n(?![ \t]*\n))++\$\$"
+    r"|\$(?![\s$])(?:[^$\n\\`\]]|\\[^\n]|\](?!\())++(?<!\s)\$(?![\w$]))"
     r"|\{[a-z][\w:+.-]*\}`~?(?P<role>[^`<\n]+?)(?:\s*<[^<>\n]*>)?`"
     r"|(?<![`\\])(?P<tick>`++)(?:[^`\n]|\n(?!\s*\n)|(?!(?P=tick)(?!`))`+)*?(?P=tick)(?!`)",
     re.DOTALL | re.MULTILINE,
 )
+_SIGN = re.compile(r"[!-%'-/:-@\[-`{}~]")  # but for & and |: an entity is one in LaTeX too, and a cell has its end
+_MAX_HTML_CHARS = 2_000
+_MAY_HAVE_INDENTED_CODE = re.compile(r"(?:\A|\n[ \t>]*\n)[ >]*(?: {4}|\t)")
+# MDX has no indented code, and a theme's blocks hold text that is indented like it
+_INDENTS_ITS_TEXT = re.compile(r"^(?:</[A-Z]|\{\{[<%]\s*/|\{%-?\s*end(?!raw|highlight|comment))", re.MULTILINE)
 _TARGET = r"""[^\n%>}]{0,40}?["']([^"'\n]+)["'][^%>}]{0,80}?"""
 _WORDS = r"""[\w-]+\s+["']([^"'/.{}\n]+)["']\s*"""
 _ATTRIBUTE = r"""[\w-]+[ \t]*=[ \t]*(?:"[^"\n]*"|'[^'\n]*'|[\w-]+)"""
+_ATTRIBUTES = rf"{_ATTRIBUTE}(?:[ \t]+{_ATTRIBUTE})*"
 _WORDLESS_TAGS = "include|extends|block|layout|render|import|set|assign|page|link|post_url|from"
 _BRACED = r"\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}"
 _MARKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -48,7 +59,10 @@ _MARKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (rf"\{{\{{[<%]\s*{_WORDS}/?[>%]\}}\}}", r"\1"),
         (r"\{\{[<%].{0,2000}?[>%]\}\}|\{\{[^{}]{0,300}?\}\}|\{%.{0,2000}?%\}|\{#[^\n]*?#\}", ""),
         (rf"</?[A-Z][\w.]*(?:\s+(?:[\w:.-]+(?:=(?:\"[^\"]*\"|'[^']*'|{_BRACED}))?|{_BRACED}))*\s*/?>|</?>", ""),
-        (rf"\{{:?[ \t]*(?:[.#]+[\w:-][^{{}}\n]*|toc|{_ATTRIBUTE}(?:[ \t]+{_ATTRIBUTE})*)[ \t]*\}}", ""),
+        (rf"\{{:?[ \t]*(?:[.#]+[\w:-][^{{}}\n]*|toc)[ \t]*\}}|\{{:[ \t]*{_ATTRIBUTES}[ \t]*\}}", ""),
+        # else braces with a value are prose; a piece begins after code
+        (rf"(?:\A|(?<=[\])])|^[ \t]*)\{{[ \t]*{_ATTRIBUTES}[ \t]*\}}", ""),
+        (rf"^(#+[ \t][^\n]*?)\{{[ \t]*{_ATTRIBUTES}[ \t]*\}}(?=[ \t#]*$)", r"\1"),
         (r"^\([\w:.-]+\)=[ \t]*$", ""),  # MyST's targets
         (r"^[ \t]*\[\^[^\]\n]+\]:[ \t]*", ""),
         (r"\[\^[^\[\]\n]+\]", ""),
@@ -67,11 +81,15 @@ _MAY_HAVE_MARKS = re.compile(r"[][{}<*]|\)=|^(?:#+[A-Z]|(?:import|export)\s)", r
 def plain_markdown(source: str) -> str:
     """Give Markdown that every parser of Markdown reads alike."""
     text = "\n".join(_plain_lines(source.split("\n")))
+    kept = [(*code.span(), _keep(code)) for code in _PROTECTED.finditer(text)]
+    if _MAY_HAVE_INDENTED_CODE.search(text) and not _INDENTS_ITS_TEXT.search(text):
+        kept += [(start, end, text[start:end]) for start, end in find_indented_code(text)]
     pieces: list[str] = []
     at = 0
-    for code in _PROTECTED.finditer(text):
-        pieces += [_drop_marks(text[at : code.start()]), _keep(code)]
-        at = code.end()
+    for start, end, words in sorted(kept):
+        if start >= at:  # else it lies in what began before it
+            pieces += [_drop_marks(text[at:start]), words]
+            at = end
     return "".join([*pieces, _drop_marks(text[at:])])
 
 
@@ -83,7 +101,15 @@ def _keep(code: re.Match[str]) -> str:
     for language, body in (("jekyll", "code1"), ("hugo", "code2")):
         if code[body] is not None:
             return f"\n```{code[language]}\n{code[body].strip()}\n```\n"
-    return code[0]
+    return _escape_math(code) if code["math"] is not None else code[0]
+
+
+def _escape_math(math: re.Match[str]) -> str:
+    """Keep Markdown from reading signs of LaTeX as its own; in a block of HTML it does not."""
+    before = math.string[max(0, math.start() - _MAX_HTML_CHARS) : math.start()]
+    if before[before.rfind("\n\n") + 1 :].lstrip().startswith("<"):
+        return math[0]
+    return _SIGN.sub(r"\\\g<0>", math[0])
 
 
 def _drop_marks(text: str) -> str:

@@ -48,6 +48,14 @@ def clean_markdown(source: str) -> Parsed:
     return writer.finish(writer.read(source))
 
 
+def find_indented_code(source: str) -> list[tuple[int, int]]:
+    """Return where each block of code without a fence begins and ends."""
+    tokens: list[Token] = []
+    _parser().block.parse(source, _parser(), {}, tokens)
+    lines = [0, *(end.end() for end in re.finditer("\n", source)), len(source)]
+    return [(lines[token.map[0]], lines[token.map[1]]) for token in tokens if token.type == "code_block" and token.map]
+
+
 @lru_cache
 def _parser() -> "MarkdownIt":
     from markdown_it import MarkdownIt

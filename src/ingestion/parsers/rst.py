@@ -4,6 +4,7 @@ Files that a document names are not included, and raw HTML is left out: a docume
 """
 
 import re
+from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 from src.ingestion.parsers.archive import BROKEN_FILE_ERRORS, not_readable
@@ -18,10 +19,13 @@ _ROLE = re.compile(r":([A-Za-z][\w:+.-]*):`|`:([A-Za-z][\w:+.-]*):")
 # Their arguments or their lines are not for people; what they hold is taken from elsewhere.
 _SILENT = frozenset({"toctree", "index", "highlight", "currentmodule", "module", "py:module", "literalinclude",
                      "py:currentmodule", "automodule", "include", "default-domain", "tabularcolumns"})  # fmt: skip
-_CODE = frozenset({"code-block", "sourcecode", "prompt", "doctest", "testcode", "productionlist", "graphviz"})
+_CODE = frozenset({"code", "code-block", "sourcecode", "prompt", "doctest", "testcode", "productionlist", "graphviz"})
 _VERSIONS = {"versionadded": "New in version", "versionchanged": "Changed in version",
              "deprecated": "Deprecated since version"}  # fmt: skip
 _OPTIONS = re.compile(r"(?:\A|\n)\s*:[\w-]+:.*", re.DOTALL)
+_FAILED = re.compile(r"(?:\.\. +)?(?:\|[^|\n]+\| +)?([a-z][\w-]*)::(?=\s|\Z)([^\n]*)(?:\n[ \t]+:[\w-]+:[^\n]*)*")
+_WORDLESS = frozenset({"image", "contents", "class", "role", "default-role", "meta"})
+_ERROR_LEVEL = 3
 # docutils looks for a mark's end up to the paragraph's: its time grows with the square of a paragraph's length.
 MAX_PARAGRAPH_CHARS = 10_000
 _TARGET = re.compile(r"(?s)\A(.*?)\s*<[^<>]+>\Z")
@@ -46,17 +50,42 @@ def parse_rst(data: bytes) -> Parsed:
         UnreadableDocument: docutils cannot parse it.
     """
     from docutils.core import publish_parts
-    from docutils.parsers.rst import Parser
 
     text = decode(data)
     _register_unknown(text)
     try:
-        parser = Parser(inliner=_inliner())
-        html = publish_parts(text, parser=parser, writer="html5", settings_overrides=_SETTINGS)["html_body"]
+        html = publish_parts(text, parser=_parser(), writer="html5", settings_overrides=_SETTINGS)["html_body"]
     except BROKEN_FILE_ERRORS as exc:
         raise not_readable(".rst", exc) from exc
     # a note is an <aside> here, and an <aside> of a page is not its content
     return parse_html(html.replace("<aside", "<div").replace("</aside>", "</div>"))
+
+
+def _parser() -> Any:
+    """Put the source of what docutils calls an error in its place: its writer would leave it out."""
+    from docutils import nodes
+    from docutils.parsers.rst import Parser
+
+    class KeepingParser(Parser):  # type: ignore[misc]
+        def parse(self, inputstring: str, document: Any) -> None:
+            super().parse(inputstring, document)
+            for message in list(document.findall(nodes.system_message)):
+                if message["level"] >= _ERROR_LEVEL and isinstance(message[-1], nodes.literal_block):
+                    words = _words_of_failed(message[-1].astext())
+                    message.parent.replace(message, [nodes.literal_block(words, words)] if words else [])
+
+    return KeepingParser(inliner=_inliner())
+
+
+def _words_of_failed(source: str) -> str:
+    """Take a directive's name and options off its argument and content."""
+    failed = _FAILED.match(source)
+    if not failed:
+        return source
+    if failed[1] in _WORDLESS:
+        return ""
+    argument = "" if failed[1] == "figure" else failed[2].strip()
+    return f"{argument}\n\n{dedent(source[failed.end() :]).strip()}".strip()
 
 
 def _inliner() -> Any:

@@ -1,5 +1,7 @@
 """reStructuredText gives its words, whoever defines the directives around them."""
 
+import pytest
+
 from src.ingestion.parsers.rst import parse_rst
 
 PAGE = b"""
@@ -66,6 +68,33 @@ def test_errors_in_the_markup_do_not_lose_the_text() -> None:
     assert "open end" in text
     assert "Indented" in text
     assert "System Message" not in text
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (".. math::\n   :label: eq\n\n   a = b*c\n", "a = b*c"),
+        (".. figure:: x.png\n   :align: default\n\n   Caption.\n", "Caption."),
+        (".. note::\n   :bad: x\n\n   Ask early.\n", "Ask early."),
+        (".. admonition::\n\n   Ask early.\n", "Ask early."),
+        (".. code:: python\n   :caption: How\n\n   leave(5)\n", "leave(5)"),
+        ("===  ===\na    b\n===  ===\ntoo long  x\n===  ===\n", "===  ===\na    b\n===  ===\ntoo long  x\n===  ==="),
+        ("+---+---+\n| a | b |\n+---+--+\n", "+---+---+\n| a | b |\n+---+--+"),
+        (".. list-table::\n\n   * - Kind\n     - Days\n   * - Sick\n", "* - Kind\n  - Days\n* - Sick"),
+        ("  Deep\n  ----\n", "Deep\n----"),
+    ],
+)
+def test_words_of_what_docutils_refuses_stay_in_their_place(source: str, words: str) -> None:
+    """An option of Sphinx's or a crooked table is an error to docutils, and its source is all that is left of it."""
+    assert f"Before.\n\n```\n{words}\n```\n\nAfter." in parse_rst(f"Before.\n\n{source}\nAfter.\n".encode()).text
+
+
+def test_errors_about_no_words_leave_nothing() -> None:
+    """An image, a class and a name that is taken twice say nothing to a person."""
+    source = (
+        ".. image:: a.png\n   :bad: x\n\n.. class::\n\n.. |a| image:: b.png\n   :bad: x\n\n.. _b:\n\n.. _b:\n\nText.\n"
+    )
+    assert parse_rst(source.encode()).text == "Text.\n"
 
 
 def test_text_does_not_depend_on_what_was_read_before() -> None:
