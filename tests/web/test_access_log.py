@@ -48,8 +48,9 @@ def test_line_tells_no_question_no_key_and_no_address(running: Server) -> None:
     running.get("/documents/pregnancy.md", headers=headers)
     running.get("/pregnancy", headers=headers)
     wait_until(lambda: running.log.read_text().count("request_id=words") == 3, "three lines")
-    routes = [(line[1], line[2]) for line in lines_of(running, "words")]
-    assert routes == [("/search", "200"), ("/documents/<path:path>", "404"), ("-", "404")]
+    # A line is written when its answer has been sent, and the next request may be answered before.
+    routes = {(line[1], line[2]) for line in lines_of(running, "words")}
+    assert routes == {("/search", "200"), ("/documents/<path:path>", "404"), ("-", "404")}
     log = running.log.read_text()
     assert not re.search("pregnancy|annual leave do|sk-secret|127\\.0\\.0\\.1(?!:)", log)
 
