@@ -40,7 +40,7 @@ def html_to_markdown(markup: bytes | str) -> tuple[str, str]:
         warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)
         warnings.simplefilter("ignore", MarkupResemblesLocatorWarning)
         try:
-            soup = BeautifulSoup(markup, "lxml")
+            soup = BeautifulSoup(_decode(markup), "lxml")
             title = words_of(soup.title)
             main = _main_content(soup)
             heading = words_of(main.find("h1"))
@@ -51,6 +51,16 @@ def html_to_markdown(markup: bytes | str) -> tuple[str, str]:
     if heading and (not title or heading in title):
         title = heading
     return text, title
+
+
+def _decode(markup: bytes | str) -> bytes | str:
+    """Decode UTF-8, which no other encoding looks like by chance: bs4 would guess first. The rest is bs4's to tell."""
+    if isinstance(markup, str) or markup.isascii() or b"\x00" in markup:
+        return markup
+    try:
+        return markup.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return markup
 
 
 @cache

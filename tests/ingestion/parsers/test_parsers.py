@@ -152,6 +152,28 @@ def test_first_row_is_the_head_unless_a_number_stands_in_it_as_in_the_others(
     assert [cell for _, cell in body] == [*(() if is_head else (first,)), *others]
 
 
+@pytest.mark.parametrize(
+    ("head", "encoding"),
+    [
+        ("", "utf-8"),
+        ("", "utf-8-sig"),
+        ("", "utf-16"),
+        ("<meta charset='iso-8859-1'>", "utf-8"),
+        ("<meta charset='iso-8859-1'>", "iso-8859-1"),
+        ("<?xml version='1.0' encoding='utf-8'?>", "utf-8"),
+    ],
+)
+def test_html_is_read_as_utf8_where_its_bytes_are(head: str, encoding: str) -> None:
+    """Nothing else looks like UTF-8, so it needs no announcement and wins over a wrong one."""
+    assert parse_html(f"{head}<h1>Menu à 20, à 30</h1>".encode(encoding)).text == "# Menu à 20, à 30\n"
+
+
+def test_html_in_an_encoding_of_ascii_bytes_is_read_as_it_declares() -> None:
+    """Japanese of old mail programs is written in ASCII alone."""
+    page = "<meta charset='iso-2022-jp'><h1>休暇</h1>".encode("iso-2022-jp")
+    assert parse_html(page).text == "# 休暇\n"
+
+
 def test_deeply_nested_html_neither_crashes_nor_hangs() -> None:
     """A page of ten thousand open elements is read or refused."""
     with suppress(UnreadableDocument):
