@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from src.ingestion.parsers.markup import html_to_markdown
+from src.ingestion.parsers.markup import fragment_to_markdown
 from src.ingestion.parsers.parsed import Link, Parsed
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class _Writer:
         if re.sub(r"<!--.*?-->|<[^>]*>", "", markup, flags=re.DOTALL).strip():
             from markdown_it.tree import SyntaxTreeNode
 
-            yield from self._blocks(SyntaxTreeNode(_parser().parse(html_to_markdown(markup)[0])))
+            yield from self._blocks(SyntaxTreeNode(_parser().parse(fragment_to_markdown(markup)[0])))
 
     def _inline(self, node: "SyntaxTreeNode") -> str:
         tokens = [token for child in node.to_tokens() for token in child.children or ()]

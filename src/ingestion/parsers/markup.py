@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections.abc import Callable
 from copy import copy
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -13,13 +14,28 @@ from src.ingestion.parsers.parsed import tidy
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup, Tag
 
-_CLUTTER = (
-    "nav, header, footer, aside, script, style, noscript, template, form, svg, iframe, button, "
-    "[role=navigation], [role=banner], [role=contentinfo], [role=search], [aria-hidden=true], [hidden], dialog, "
-    "a.headerlink, a.anchor, a.hash-link, [class*=breadcrumb i], [class*=edit-this i], [class*=edit-page i], "
-    "[class*=edit-on i], [class*=skip-link i], .toc, #toc, #table-of-contents, .contents.topic, .table-of-contents, "
-    ".toctree-wrapper, .footnote-backref, a.md-content__button, .pagination-nav, .navbar, .sidebar, .edit-link"
+_HEADINGS = "h1, h2, h3, h4, h5, h6"
+_TEXT_BLOCKS = f"{_HEADINGS}, p, ul, ol, dl, table, pre, blockquote"
+_BLOCKS = f"{_TEXT_BLOCKS}, div, section, article, li, dt, dd, tr, td, th, details"
+# Not for people, or a way around: what HTML in a Markdown file, a book or reStructuredText may hold of it, too.
+_UNREADABLE = (
+    "script, style, noscript, template, svg, iframe, nav, a.headerlink, .footnote-backref, "
+    ".toc, #toc, #table-of-contents, .contents.topic, .table-of-contents, .toctree-wrapper, "
+    # an icon; the answer of a closed question is hidden, too
+    f":is([hidden], [aria-hidden=true]):not({_BLOCKS}, :has({_BLOCKS}))"
 )
+# What frames every page of a site.
+_FRAME = (
+    f"header:not(:has(:is({_HEADINGS}):not(nav *))), footer, "
+    "aside:not(main *, [role=main] *, article *), aside:has(nav), "
+    f"form:not(:has({_TEXT_BLOCKS})) :is(label, legend), form :is(select, textarea, datalist), button, "
+    "[role=navigation], [role=banner]:not(header), [role=contentinfo], [role=search], dialog, [role=dialog], "
+    "a.anchor, a.hash-link, [class*=breadcrumb i], [class*=edit-this i], [class*=edit-page i], "
+    "[class*=edit-on i], [class*=skip-link i], a.md-content__button, .pagination-nav, .navbar, .sidebar, .edit-link"
+)
+_QUESTIONS = f":is({_HEADINGS}, summary, dt) > button:only-child"
+# A single article with less of a page's text is one thing among others, such as a teaser.
+_MAIN_SHARE = 0.6
 # What may stand in a Markdown link's address; `%` is there already where something was quoted.
 _SAFE_IN_HREF = "/:?#[]@!$&'*+,;=%~"
 _NUMBER, _LETTERS = re.compile(r"\d+(?:[.,]\d+)*"), re.compile(r"[^\W\d_]+")
@@ -27,13 +43,22 @@ _LANGUAGE = re.compile(r"(?:language|lang|highlight)-([\w+#.]+)")
 
 
 def html_to_markdown(markup: bytes | str) -> tuple[str, str]:
-    """Turn HTML into Markdown source, links and emphasis in it, and find its title.
+    """Turn a page into Markdown source, links and emphasis in it, and find its title.
 
     The text is that of `<main>` or `<article>` where there is one; the title is `<title>` or the first `<h1>`.
 
     Raises:
         UnreadableDocument: the markup is nested too deeply.
     """
+    return _convert(markup, _main_content)
+
+
+def fragment_to_markdown(markup: bytes | str) -> tuple[str, str]:
+    """Turn HTML that is all content into Markdown source as `html_to_markdown` does."""
+    return _convert(markup, _whole_content)
+
+
+def _convert(markup: bytes | str, content_of: "Callable[[BeautifulSoup], Tag]") -> tuple[str, str]:
     from bs4 import BeautifulSoup, MarkupResemblesLocatorWarning, ParserRejectedMarkup, XMLParsedAsHTMLWarning
 
     with warnings.catch_warnings():
@@ -42,7 +67,8 @@ def html_to_markdown(markup: bytes | str) -> tuple[str, str]:
         try:
             soup = BeautifulSoup(_decode(markup), "lxml")
             title = words_of(soup.title)
-            main = _main_content(soup)
+            main = content_of(soup)
+            _simplify(main)
             heading = words_of(main.find("h1"))
             text = tidy(_converter().convert_soup(main))
         except (RecursionError, ParserRejectedMarkup, AssertionError) as exc:
@@ -99,20 +125,41 @@ def words_of(element: "Tag | None") -> str:
     return " ".join(element.get_text(" ").split()) if element else ""
 
 
+def _whole_content(soup: "BeautifulSoup") -> "Tag":
+    _remove(soup, _UNREADABLE)
+    return soup.body or soup
+
+
 def _main_content(soup: "BeautifulSoup") -> "Tag":
-    main: Tag = soup.select_one("main, [role=main]") or soup
+    main: Tag = soup.select_one("main, [role=main]") or soup.body or soup
     articles = main.find_all("article")
-    if len(articles) == 1:
+    heading = main.find("h1")
+    if len(articles) == 1 and heading and articles[0] in heading.parents:
         main = articles[0]
-    elif main is soup:
-        main = soup.body or soup
-    for element in main.select(_CLUTTER):
-        if not (element.name == "header" and element.find("h1")):
-            element.decompose()
+    _remove(main, _UNREADABLE)
+    for button in main.select(_QUESTIONS):
+        if button.parent and not "".join(button.parent.find_all(string=True, recursive=False)).strip():
+            button.name = "span"
+    _remove(main, _FRAME)
+    articles = main.find_all("article")
+    if len(articles) == 1 and len(words_of(articles[0])) >= _MAIN_SHARE * len(words_of(main)):
+        return articles[0]
+    return main
+
+
+def _remove(root: "Tag", selector: str) -> None:
+    for element in root.select(selector):
+        element.decompose()
+
+
+def _simplify(main: "Tag") -> None:
+    """Say in plainer HTML what markdownify would not write as it is meant."""
     for element in main.find_all("title"):
         element.decompose()
     for element in main.select("span.literal, tt"):  # as docutils marks code
         element.name = "code"
+    for element in main.find_all(["header", "footer", "aside", "form", "summary"]):
+        element.name = "div"
     for element in main.select("a[href]"):
         element["href"] = quote(str(element["href"]).strip(), safe=_SAFE_IN_HREF)
     for table in main.find_all("table"):
@@ -120,7 +167,6 @@ def _main_content(soup: "BeautifulSoup") -> "Tag":
             _unwrap_layout(table)
         elif _begins_with_data(table):
             _add_empty_head(table)
-    return main
 
 
 def _is_layout(table: "Tag") -> bool:

@@ -58,6 +58,19 @@ def test_text_that_looks_like_markup_in_html_stays_text() -> None:
     assert parse_html(page).text == "Write *this* or [that](x) <b> as `a_b*`.\n\n1. is no list, # no heading\n"
 
 
+@pytest.mark.parametrize("tag", ["aside", "footer", "header", "form", "article", "button"])
+def test_html_in_markdown_is_content_whatever_its_element(tag: str) -> None:
+    """Its author wrote it there; a site's frame is around it, not in it."""
+    source = f"Before.\n\n<div>\nFirst.\n<{tag}>\nAsk hr@x.example.\n</{tag}>\n</div>\n\nAfter.\n"
+    words = clean_markdown(source).text.split()
+    assert words == ["Before.", "First.", "Ask", "hr@x.example.", "After."]
+
+
+def test_scripts_and_styles_in_markdown_go() -> None:
+    """Nobody reads them."""
+    assert clean_markdown("<div><script>a()</script><style>b {}</style>Text.</div>\n").text == "Text.\n"
+
+
 def test_lists_of_contents_and_ways_around_a_page_go() -> None:
     """They are about the page; a list of other pages is text."""
     source = "## Contents\n\n- [One](#one)\n- [Two](#two)\n\n# One\n\n- [A](a.md)\n- [B](b.md)\n\n[Back to top](#top)\n"

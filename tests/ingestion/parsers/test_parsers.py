@@ -108,14 +108,68 @@ def test_a_rule_at_the_top_is_not_front_matter(source: str, text: str) -> None:
 def test_html_gives_its_main_content_without_navigation() -> None:
     """What frames every page of a site is not content."""
     page = b"""<html><head><title>Leave - Acme Site</title><style>p {color: red}</style></head><body>
-      <nav><a href="/">Home</a></nav><header>Acme</header>
-      <main><aside>See also</aside><h1>Leave<a class="headerlink" href="#l">&para;</a></h1><p>You get <b>25</b> days of
+      <nav><a href="/">Home</a></nav><header>Acme</header><aside>See also</aside>
+      <main><h1>Leave<a class="headerlink" href="#l">&para;</a></h1><p>You get <b>25</b> days of
       <a href="/max">max_leave</a>.</p><ul><li>one</li><li>two</li></ul><script>alert(1)</script></main>
       <footer>Imprint</footer></body></html>"""
     parsed = parse_html(page)
     assert parsed.title == "Leave"
     assert parsed.text == "# Leave\n\nYou get 25 days of max_leave.\n\n- one\n- two\n"
     assert [(parsed.text[start:end], href) for start, end, href in parsed.links] == [("max_leave", "/max")]
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("<form><h1>Fees</h1><p>None.</p></form>", "# Fees\n\nNone.\n"),
+        ("<form><div>No fees.</div><select><option>Oslo</select></form>", "No fees.\n"),
+        ("<main><p>Ask early.</p><aside>Monday is best.</aside></main>", "Ask early.\n\nMonday is best.\n"),
+        ("<section><header><h2>Second</h2></header><p>x</p></section>", "## Second\n\nx\n"),
+        ("<h3><button>Who?</button></h3><div hidden>Ann.</div>", "### Who?\n\nAnn.\n"),
+        ("<details><summary><button>Who?</button></summary>Ann.</details>", "Who?\n\nAnn.\n"),
+        ("<section aria-hidden='true'><p>Of the second tab.</p></section>", "Of the second tab.\n"),
+    ],
+)
+def test_content_stays_whatever_element_holds_it(body: str, text: str) -> None:
+    """Pages in a form, notes, headings in a box or a button, and answers that open on a click are read by people."""
+    assert parse_html(body).text == text
+
+
+@pytest.mark.parametrize(
+    "clutter",
+    [
+        "<form><label>Search</label><input><button>Go</button></form>",
+        "<aside>See also</aside>",
+        "<header>Acme<nav><h2>Menu</h2></nav></header>",
+        "<main><aside><nav>On this page</nav></aside></main>",
+        "<h2>Fees<button>Copy link</button></h2>",
+        "<p>x<i aria-hidden='true'>star</i><span hidden>y</span></p>",
+    ],
+)
+def test_what_frames_a_page_is_left_out(clutter: str) -> None:
+    """What a form or a box holds for its use, and icons, are not content."""
+    words = parse_html(f"{clutter}<p>None.</p>").text.split()
+    assert set(words) <= {"##", "Fees", "x", "None."}
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        (
+            "<main><p>We repair bikes in two days.</p><article>News</article></main>",
+            "We repair bikes in two days.\n\nNews\n",
+        ),
+        ("<p>by Ann Lee</p><article><p>We repair bikes in two days.</p></article>", "We repair bikes in two days.\n"),
+        ("<p>Five more words of others</p><article><h1>Bikes</h1></article>", "# Bikes\n"),
+        (
+            "<h1>Bikes</h1><p>We repair them.</p><article><h1>News</h1></article>",
+            "# Bikes\n\nWe repair them.\n\n# News\n",
+        ),
+    ],
+)
+def test_single_article_is_the_text_if_it_is_most_of_the_page(page: str, text: str) -> None:
+    """One that holds the heading or most words is what the page is for; another is a part of it."""
+    assert parse_html(page).text == text
 
 
 def test_html_without_a_heading_keeps_its_title() -> None:
