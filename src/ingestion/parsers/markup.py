@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from src.errors import UnreadableDocument
+from src.ingestion.parsers.html_tables import columns_of, fill_spanned_cells
 from src.ingestion.parsers.parsed import tidy
 
 if TYPE_CHECKING:
@@ -94,12 +95,20 @@ def _converter() -> Any:
     from markdownify import MarkdownConverter
 
     class Converter(MarkdownConverter):
-        """Writes terms and their definitions as paragraphs: Markdown has nothing for them."""
+        """Writes terms and definitions, which Markdown does not have, as paragraphs, and one head for a table."""
 
         def convert_dt(self, _element: Any, text: str, parent_tags: Any) -> str:  # noqa: ARG002
             return f"\n\n{text.strip()}\n\n"
 
         convert_dd = convert_dt
+
+        def convert_tr(self, element: Any, text: str, parent_tags: Any) -> str:  # noqa: ARG002
+            table = element.find_parent("table") or element.parent
+            if table.find("tr") is not element:
+                return f"|{text}\n"
+            own, most = columns_of(element), max(map(columns_of, table.find_all("tr")))
+            # Markdown drops what stands to the right of the head
+            return f"|{text}{'  |' * (most - own)}\n|{' --- |' * max(own, most)}\n"
 
     return Converter(
         heading_style="ATX",
@@ -165,7 +174,9 @@ def _simplify(main: "Tag") -> None:
     for table in main.find_all("table"):
         if _is_layout(table):
             _unwrap_layout(table)
-        elif _begins_with_data(table):
+            continue
+        fill_spanned_cells(table)
+        if _begins_with_data(table):
             _add_empty_head(table)
 
 

@@ -183,6 +183,58 @@ def test_html_tables_become_markdown_tables() -> None:
     assert "| Leave | Days |\n| --- | --- |\n| Sick | 10 |" in parse_html(table).text
 
 
+@pytest.mark.parametrize("before", ["<caption>Leave</caption>", "<colgroup><col><col></colgroup>"])
+def test_what_stands_before_the_rows_leaves_a_table_whole(before: str) -> None:
+    """A caption is a paragraph before the table."""
+    rows = "<tr><th>Kind</th><th>Days</th></tr><tr><td>Sick</td><td>10</td></tr>"
+    caption = "Leave\n\n" if "Leave" in before else ""
+    expected = f"{caption}| Kind | Days |\n| --- | --- |\n| Sick | 10 |\n"
+    assert parse_html(f"<table>{before}{rows}</table>").text == expected
+
+
+def test_several_bodies_are_one_table() -> None:
+    """Only the first row of a table is its head."""
+    bodies = "".join(f"<tbody><tr><td>{kind}</td><td>{kind} days</td></tr></tbody>" for kind in ("Sick", "Paid"))
+    text = parse_html(f"<table><thead><tr><th>Kind</th><th>Of</th></tr></thead>{bodies}</table>").text
+    assert text == "| Kind | Of |\n| --- | --- |\n| Sick | Sick days |\n| Paid | Paid days |\n"
+
+
+def test_cells_to_the_right_of_the_head_stay() -> None:
+    """A head with too few names does not cut the rows."""
+    table = "<table><tr><th>Kind</th></tr><tr><td>Sick</td><td>10</td></tr></table>"
+    assert parse_html(table).text == "| Kind |  |\n| --- | --- |\n| Sick | 10 |\n"
+
+
+def test_cell_over_several_rows_stands_in_each() -> None:
+    """Every value stays under the name of its column."""
+    rows = (
+        "<tr><th rowspan=2>City</th><th colspan=2>Limit</th></tr><tr><th>Meal</th><th>Bed</th></tr></thead>"
+        "<tr><td rowspan=2>Oslo</td><td>60</td><td rowspan=3>200</td></tr><tr><td>70</td></tr>"
+        "<tr><td>Rome</td><td>50</td></tr>"
+    )
+    assert parse_html(f"<table><thead>{rows}</table>").text == (
+        "| City | Limit |  |\n| --- | --- | --- |\n| City | Meal | Bed |\n"
+        "| Oslo | 60 | 200 |\n| Oslo | 70 | 200 |\n| Rome | 50 | 200 |\n"
+    )
+
+
+def test_merged_cells_of_word_stand_in_each_row() -> None:
+    """Word merges cells downwards, too."""
+    document = make_docx()
+    table = document.add_table(rows=3, cols=2)
+    table.cell(1, 0).merge(table.cell(2, 0)).text = "Oslo"
+    for row, (first, second) in enumerate([("City", "Limit"), ("", "Low"), ("", "High")]):
+        table.cell(row, 0).text = first or "Oslo"
+        table.cell(row, 1).text = second
+    assert parse_docx(to_bytes(document)).text == ("| City | Limit |\n| --- | --- |\n| Oslo | Low |\n| Oslo | High |\n")
+
+
+def test_cells_over_all_rows_do_not_swell_a_table() -> None:
+    """A page may claim thousands of rows for each cell, and neither memory nor time follows."""
+    page = "<table><tr>" + "<td rowspan=9999>x" * 1000 + "<tr><td>y" * 1000
+    assert len(parse_html(page).text) < 40 * len(page)
+
+
 @pytest.mark.parametrize(
     ("first", "others", "is_head"),
     [
