@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from src.errors import UnreadableDocument
 from src.ingestion.parsers.archive import BROKEN_FILE_ERRORS, check_archive, not_readable, read_part
-from src.ingestion.parsers.html import parse_html
+from src.ingestion.parsers.html import parse_fragment
 from src.ingestion.parsers.markup import words_of
 from src.ingestion.parsers.parsed import Parsed
 
@@ -28,7 +28,7 @@ def parse_epub(data: bytes) -> Parsed:
             if _RIGHTS in archive.namelist():
                 raise UnreadableDocument("it is protected against copying (DRM)")
             title, chapters = _read_package(archive)
-            texts = [parse_html(read_part(archive, chapter)).text.strip() for chapter in chapters]
+            texts = [parse_fragment(read_part(archive, chapter)).text.strip() for chapter in chapters]
     except UnreadableDocument:
         raise
     except BROKEN_FILE_ERRORS as exc:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from src.ingestion.parsers.markdown import clean_markdown
-from src.ingestion.parsers.markup import html_to_markdown
+from src.ingestion.parsers.markup import fragment_to_markdown, html_to_markdown
 from src.ingestion.parsers.parsed import Parsed
 
 
@@ -14,4 +14,14 @@ def parse_html(markup: bytes | str) -> Parsed:
         UnreadableDocument: the markup is nested too deeply.
     """
     source, title = html_to_markdown(markup)
+    return replace(clean_markdown(source), title=title)
+
+
+def parse_fragment(markup: bytes | str) -> Parsed:
+    """Parse HTML that is all content, such as a book's chapter.
+
+    Raises:
+        UnreadableDocument: the markup is nested too deeply.
+    """
+    source, title = fragment_to_markdown(markup)
     return replace(clean_markdown(source), title=title)

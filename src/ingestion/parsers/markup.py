@@ -2,47 +2,75 @@
 
 import re
 import warnings
+from collections.abc import Callable
 from copy import copy
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from src.errors import UnreadableDocument
+from src.ingestion.parsers.html_tables import columns_of, fill_spanned_cells
 from src.ingestion.parsers.parsed import tidy
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup, Tag
 
-_CLUTTER = (
-    "nav, header, footer, aside, script, style, noscript, template, form, svg, iframe, button, "
-    "[role=navigation], [role=banner], [role=contentinfo], [role=search], [aria-hidden=true], [hidden], dialog, "
-    "a.headerlink, a.anchor, a.hash-link, [class*=breadcrumb i], [class*=edit-this i], [class*=edit-page i], "
-    "[class*=edit-on i], [class*=skip-link i], .toc, #toc, #table-of-contents, .contents.topic, .table-of-contents, "
-    ".toctree-wrapper, .footnote-backref, a.md-content__button, .pagination-nav, .navbar, .sidebar, .edit-link"
+_HEADINGS = "h1, h2, h3, h4, h5, h6"
+_TEXT_BLOCKS = f"{_HEADINGS}, p, ul, ol, dl, table, pre, blockquote"
+_BLOCKS = f"{_TEXT_BLOCKS}, div, section, article, li, dt, dd, tr, td, th, details"
+# Not for people, or a way around: what HTML in a Markdown file, a book or reStructuredText may hold of it, too.
+_UNREADABLE = (
+    "script, style, noscript, template, svg, iframe, nav, a.headerlink, .footnote-backref, "
+    ".toc, #toc, #table-of-contents, .contents.topic, .table-of-contents, .toctree-wrapper, "
+    # an icon; the answer of a closed question is hidden, too
+    f":is([hidden], [aria-hidden=true]):not({_BLOCKS}, :has({_BLOCKS}))"
 )
+# What frames every page of a site.
+_FRAME = (
+    f"header:not(:has(:is({_HEADINGS}):not(nav *))), footer, "
+    "aside:not(main *, [role=main] *, article *), aside:has(nav), "
+    f"form:not(:has({_TEXT_BLOCKS})) :is(label, legend), form :is(select, textarea, datalist), button, "
+    "[role=navigation], [role=banner]:not(header), [role=contentinfo], [role=search], dialog, [role=dialog], "
+    "a.anchor, a.hash-link, [class*=breadcrumb i], [class*=edit-this i], [class*=edit-page i], "
+    "[class*=edit-on i], [class*=skip-link i], a.md-content__button, .pagination-nav, .navbar, .sidebar, .edit-link"
+)
+_QUESTIONS = f":is({_HEADINGS}, summary, dt) > button:only-child"
+# A single article with less of a page's text is one thing among others, such as a teaser.
+_MAIN_SHARE = 0.6
 # What may stand in a Markdown link's address; `%` is there already where something was quoted.
 _SAFE_IN_HREF = "/:?#[]@!$&'*+,;=%~"
 _NUMBER, _LETTERS = re.compile(r"\d+(?:[.,]\d+)*"), re.compile(r"[^\W\d_]+")
+_EXPONENT = re.compile(r"[+\-\u2212\u2013]?\d+")
 _LANGUAGE = re.compile(r"(?:language|lang|highlight)-([\w+#.]+)")
 
 
 def html_to_markdown(markup: bytes | str) -> tuple[str, str]:
-    """Turn HTML into Markdown source, links and emphasis in it, and find its title.
+    """Turn a page into Markdown source, links and emphasis in it, and find its title.
 
     The text is that of `<main>` or `<article>` where there is one; the title is `<title>` or the first `<h1>`.
 
     Raises:
         UnreadableDocument: the markup is nested too deeply.
     """
+    return _convert(markup, _main_content)
+
+
+def fragment_to_markdown(markup: bytes | str) -> tuple[str, str]:
+    """Turn HTML that is all content into Markdown source as `html_to_markdown` does."""
+    return _convert(markup, _whole_content)
+
+
+def _convert(markup: bytes | str, content_of: "Callable[[BeautifulSoup], Tag]") -> tuple[str, str]:
     from bs4 import BeautifulSoup, MarkupResemblesLocatorWarning, ParserRejectedMarkup, XMLParsedAsHTMLWarning
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)
         warnings.simplefilter("ignore", MarkupResemblesLocatorWarning)
         try:
-            soup = BeautifulSoup(markup, "lxml")
+            soup = BeautifulSoup(_decode(markup), "lxml")
             title = words_of(soup.title)
-            main = _main_content(soup)
+            main = content_of(soup)
+            _simplify(main)
             heading = words_of(main.find("h1"))
             text = tidy(_converter().convert_soup(main))
         except (RecursionError, ParserRejectedMarkup, AssertionError) as exc:
@@ -53,17 +81,35 @@ def html_to_markdown(markup: bytes | str) -> tuple[str, str]:
     return text, title
 
 
+def _decode(markup: bytes | str) -> bytes | str:
+    """Decode UTF-8, which no other encoding looks like by chance: bs4 would guess first. The rest is bs4's to tell."""
+    if isinstance(markup, str) or markup.isascii() or b"\x00" in markup:
+        return markup
+    try:
+        return markup.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return markup
+
+
 @cache
 def _converter() -> Any:
     from markdownify import MarkdownConverter
 
     class Converter(MarkdownConverter):
-        """Writes terms and their definitions as paragraphs: Markdown has nothing for them."""
+        """Writes terms and definitions, which Markdown does not have, as paragraphs, and one head for a table."""
 
         def convert_dt(self, _element: Any, text: str, parent_tags: Any) -> str:  # noqa: ARG002
             return f"\n\n{text.strip()}\n\n"
 
         convert_dd = convert_dt
+
+        def convert_tr(self, element: Any, text: str, parent_tags: Any) -> str:  # noqa: ARG002
+            table = element.find_parent("table") or element.parent
+            if table.find("tr") is not element:
+                return f"|{text}\n"
+            own, most = columns_of(element), max(map(columns_of, table.find_all("tr")))
+            # Markdown drops what stands to the right of the head
+            return f"|{text}{'  |' * (most - own)}\n|{' --- |' * max(own, most)}\n"
 
     return Converter(
         heading_style="ATX",
@@ -89,28 +135,59 @@ def words_of(element: "Tag | None") -> str:
     return " ".join(element.get_text(" ").split()) if element else ""
 
 
+def _whole_content(soup: "BeautifulSoup") -> "Tag":
+    _remove(soup, _UNREADABLE)
+    return soup.body or soup
+
+
 def _main_content(soup: "BeautifulSoup") -> "Tag":
-    main: Tag = soup.select_one("main, [role=main]") or soup
+    main: Tag = soup.select_one("main, [role=main]") or soup.body or soup
     articles = main.find_all("article")
-    if len(articles) == 1:
+    heading = main.find("h1")
+    if len(articles) == 1 and heading and articles[0] in heading.parents:
         main = articles[0]
-    elif main is soup:
-        main = soup.body or soup
-    for element in main.select(_CLUTTER):
-        if not (element.name == "header" and element.find("h1")):
-            element.decompose()
+    _remove(main, _UNREADABLE)
+    for button in main.select(_QUESTIONS):
+        if button.parent and not "".join(button.parent.find_all(string=True, recursive=False)).strip():
+            button.name = "span"
+    _remove(main, _FRAME)
+    articles = main.find_all("article")
+    if len(articles) == 1 and len(words_of(articles[0])) >= _MAIN_SHARE * len(words_of(main)):
+        return articles[0]
+    return main
+
+
+def _remove(root: "Tag", selector: str) -> None:
+    for element in root.select(selector):
+        element.decompose()
+
+
+def _simplify(main: "Tag") -> None:
+    """Say in plainer HTML what markdownify would not write as it is meant."""
     for element in main.find_all("title"):
         element.decompose()
     for element in main.select("span.literal, tt"):  # as docutils marks code
         element.name = "code"
+    for element in main.find_all(["header", "footer", "aside", "form", "summary"]):
+        element.name = "div"
     for element in main.select("a[href]"):
         element["href"] = quote(str(element["href"]).strip(), safe=_SAFE_IN_HREF)
+    for element in main.find_all("sup"):
+        before = element.previous_sibling
+        if before and before.get_text()[-1:].isalnum() and _EXPONENT.fullmatch(_digits(element)):
+            element.insert_before("^")
     for table in main.find_all("table"):
         if _is_layout(table):
             _unwrap_layout(table)
-        elif _begins_with_data(table):
+            continue
+        fill_spanned_cells(table)
+        if _begins_with_data(table):
             _add_empty_head(table)
-    return main
+
+
+def _digits(power: "Tag") -> str:
+    """Return what stands raised; nothing where it is a link, as a footnote's number is."""
+    return "" if power.find("a") else power.get_text().strip()
 
 
 def _is_layout(table: "Tag") -> bool:

@@ -8,7 +8,7 @@ from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 from src.ingestion.parsers.archive import BROKEN_FILE_ERRORS, not_readable
-from src.ingestion.parsers.html import parse_html
+from src.ingestion.parsers.html import parse_fragment
 from src.ingestion.parsers.parsed import Parsed, decode
 
 if TYPE_CHECKING:
@@ -57,8 +57,7 @@ def parse_rst(data: bytes) -> Parsed:
         html = publish_parts(text, parser=_parser(), writer="html5", settings_overrides=_SETTINGS)["html_body"]
     except BROKEN_FILE_ERRORS as exc:
         raise not_readable(".rst", exc) from exc
-    # a note is an <aside> here, and an <aside> of a page is not its content
-    return parse_html(html.replace("<aside", "<div").replace("</aside>", "</div>"))
+    return parse_fragment(html)
 
 
 def _parser() -> Any:

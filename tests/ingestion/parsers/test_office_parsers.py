@@ -113,6 +113,12 @@ def test_epub_gives_its_chapters_in_reading_order() -> None:
     assert (parsed.title, parsed.text) == ("Manual", "# One\n\nText.\n\n# Two\n")
 
 
+def test_footnotes_of_a_book_stay() -> None:
+    """An EPUB writes them as asides."""
+    chapter = "<html><body><p>Text.</p><aside epub:type='footnote'><p>A note.</p></aside></body></html>"
+    assert parse_epub(make_epub(chapter)).text == "Text.\n\nA note.\n"
+
+
 def test_protected_epub_is_refused() -> None:
     """Its chapters are noise."""
     with pytest.raises(UnreadableDocument, match="DRM"):

@@ -108,14 +108,68 @@ def test_a_rule_at_the_top_is_not_front_matter(source: str, text: str) -> None:
 def test_html_gives_its_main_content_without_navigation() -> None:
     """What frames every page of a site is not content."""
     page = b"""<html><head><title>Leave - Acme Site</title><style>p {color: red}</style></head><body>
-      <nav><a href="/">Home</a></nav><header>Acme</header>
-      <main><aside>See also</aside><h1>Leave<a class="headerlink" href="#l">&para;</a></h1><p>You get <b>25</b> days of
+      <nav><a href="/">Home</a></nav><header>Acme</header><aside>See also</aside>
+      <main><h1>Leave<a class="headerlink" href="#l">&para;</a></h1><p>You get <b>25</b> days of
       <a href="/max">max_leave</a>.</p><ul><li>one</li><li>two</li></ul><script>alert(1)</script></main>
       <footer>Imprint</footer></body></html>"""
     parsed = parse_html(page)
     assert parsed.title == "Leave"
     assert parsed.text == "# Leave\n\nYou get 25 days of max_leave.\n\n- one\n- two\n"
     assert [(parsed.text[start:end], href) for start, end, href in parsed.links] == [("max_leave", "/max")]
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("<form><h1>Fees</h1><p>None.</p></form>", "# Fees\n\nNone.\n"),
+        ("<form><div>No fees.</div><select><option>Oslo</select></form>", "No fees.\n"),
+        ("<main><p>Ask early.</p><aside>Monday is best.</aside></main>", "Ask early.\n\nMonday is best.\n"),
+        ("<section><header><h2>Second</h2></header><p>x</p></section>", "## Second\n\nx\n"),
+        ("<h3><button>Who?</button></h3><div hidden>Ann.</div>", "### Who?\n\nAnn.\n"),
+        ("<details><summary><button>Who?</button></summary>Ann.</details>", "Who?\n\nAnn.\n"),
+        ("<section aria-hidden='true'><p>Of the second tab.</p></section>", "Of the second tab.\n"),
+    ],
+)
+def test_content_stays_whatever_element_holds_it(body: str, text: str) -> None:
+    """Pages in a form, notes, headings in a box or a button, and answers that open on a click are read by people."""
+    assert parse_html(body).text == text
+
+
+@pytest.mark.parametrize(
+    "clutter",
+    [
+        "<form><label>Search</label><input><button>Go</button></form>",
+        "<aside>See also</aside>",
+        "<header>Acme<nav><h2>Menu</h2></nav></header>",
+        "<main><aside><nav>On this page</nav></aside></main>",
+        "<h2>Fees<button>Copy link</button></h2>",
+        "<p>x<i aria-hidden='true'>star</i><span hidden>y</span></p>",
+    ],
+)
+def test_what_frames_a_page_is_left_out(clutter: str) -> None:
+    """What a form or a box holds for its use, and icons, are not content."""
+    words = parse_html(f"{clutter}<p>None.</p>").text.split()
+    assert set(words) <= {"##", "Fees", "x", "None."}
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        (
+            "<main><p>We repair bikes in two days.</p><article>News</article></main>",
+            "We repair bikes in two days.\n\nNews\n",
+        ),
+        ("<p>by Ann Lee</p><article><p>We repair bikes in two days.</p></article>", "We repair bikes in two days.\n"),
+        ("<p>Five more words of others</p><article><h1>Bikes</h1></article>", "# Bikes\n"),
+        (
+            "<h1>Bikes</h1><p>We repair them.</p><article><h1>News</h1></article>",
+            "# Bikes\n\nWe repair them.\n\n# News\n",
+        ),
+    ],
+)
+def test_single_article_is_the_text_if_it_is_most_of_the_page(page: str, text: str) -> None:
+    """One that holds the heading or most words is what the page is for; another is a part of it."""
+    assert parse_html(page).text == text
 
 
 def test_html_without_a_heading_keeps_its_title() -> None:
@@ -127,6 +181,58 @@ def test_html_tables_become_markdown_tables() -> None:
     """A row stays a row."""
     table = b"<table><tr><th>Leave</th><th>Days</th></tr><tr><td>Sick</td><td>10</td></tr></table>"
     assert "| Leave | Days |\n| --- | --- |\n| Sick | 10 |" in parse_html(table).text
+
+
+@pytest.mark.parametrize("before", ["<caption>Leave</caption>", "<colgroup><col><col></colgroup>"])
+def test_what_stands_before_the_rows_leaves_a_table_whole(before: str) -> None:
+    """A caption is a paragraph before the table."""
+    rows = "<tr><th>Kind</th><th>Days</th></tr><tr><td>Sick</td><td>10</td></tr>"
+    caption = "Leave\n\n" if "Leave" in before else ""
+    expected = f"{caption}| Kind | Days |\n| --- | --- |\n| Sick | 10 |\n"
+    assert parse_html(f"<table>{before}{rows}</table>").text == expected
+
+
+def test_several_bodies_are_one_table() -> None:
+    """Only the first row of a table is its head."""
+    bodies = "".join(f"<tbody><tr><td>{kind}</td><td>{kind} days</td></tr></tbody>" for kind in ("Sick", "Paid"))
+    text = parse_html(f"<table><thead><tr><th>Kind</th><th>Of</th></tr></thead>{bodies}</table>").text
+    assert text == "| Kind | Of |\n| --- | --- |\n| Sick | Sick days |\n| Paid | Paid days |\n"
+
+
+def test_cells_to_the_right_of_the_head_stay() -> None:
+    """A head with too few names does not cut the rows."""
+    table = "<table><tr><th>Kind</th></tr><tr><td>Sick</td><td>10</td></tr></table>"
+    assert parse_html(table).text == "| Kind |  |\n| --- | --- |\n| Sick | 10 |\n"
+
+
+def test_cell_over_several_rows_stands_in_each() -> None:
+    """Every value stays under the name of its column."""
+    rows = (
+        "<tr><th rowspan=2>City</th><th colspan=2>Limit</th></tr><tr><th>Meal</th><th>Bed</th></tr></thead>"
+        "<tr><td rowspan=2>Oslo</td><td>60</td><td rowspan=3>200</td></tr><tr><td>70</td></tr>"
+        "<tr><td>Rome</td><td>50</td></tr>"
+    )
+    assert parse_html(f"<table><thead>{rows}</table>").text == (
+        "| City | Limit |  |\n| --- | --- | --- |\n| City | Meal | Bed |\n"
+        "| Oslo | 60 | 200 |\n| Oslo | 70 | 200 |\n| Rome | 50 | 200 |\n"
+    )
+
+
+def test_merged_cells_of_word_stand_in_each_row() -> None:
+    """Word merges cells downwards, too."""
+    document = make_docx()
+    table = document.add_table(rows=3, cols=2)
+    table.cell(1, 0).merge(table.cell(2, 0)).text = "Oslo"
+    for row, (first, second) in enumerate([("City", "Limit"), ("", "Low"), ("", "High")]):
+        table.cell(row, 0).text = first or "Oslo"
+        table.cell(row, 1).text = second
+    assert parse_docx(to_bytes(document)).text == ("| City | Limit |\n| --- | --- |\n| Oslo | Low |\n| Oslo | High |\n")
+
+
+def test_cells_over_all_rows_do_not_swell_a_table() -> None:
+    """A page may claim thousands of rows for each cell, and neither memory nor time follows."""
+    page = "<table><tr>" + "<td rowspan=9999>x" * 1000 + "<tr><td>y" * 1000
+    assert len(parse_html(page).text) < 40 * len(page)
 
 
 @pytest.mark.parametrize(
@@ -150,6 +256,28 @@ def test_first_row_is_the_head_unless_a_number_stands_in_it_as_in_the_others(
     head, _, *body = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
     assert head == (["Words", first] if is_head else ["", ""])
     assert [cell for _, cell in body] == [*(() if is_head else (first,)), *others]
+
+
+@pytest.mark.parametrize(
+    ("head", "encoding"),
+    [
+        ("", "utf-8"),
+        ("", "utf-8-sig"),
+        ("", "utf-16"),
+        ("<meta charset='iso-8859-1'>", "utf-8"),
+        ("<meta charset='iso-8859-1'>", "iso-8859-1"),
+        ("<?xml version='1.0' encoding='utf-8'?>", "utf-8"),
+    ],
+)
+def test_html_is_read_as_utf8_where_its_bytes_are(head: str, encoding: str) -> None:
+    """Nothing else looks like UTF-8, so it needs no announcement and wins over a wrong one."""
+    assert parse_html(f"{head}<h1>Menu à 20, à 30</h1>".encode(encoding)).text == "# Menu à 20, à 30\n"
+
+
+def test_html_in_an_encoding_of_ascii_bytes_is_read_as_it_declares() -> None:
+    """Japanese of old mail programs is written in ASCII alone."""
+    page = "<meta charset='iso-2022-jp'><h1>休暇</h1>".encode("iso-2022-jp")
+    assert parse_html(page).text == "# 休暇\n"
 
 
 def test_deeply_nested_html_neither_crashes_nor_hangs() -> None:

@@ -103,3 +103,9 @@ def test_text_does_not_depend_on_what_was_read_before() -> None:
     before = parse_rst(page).text
     parse_rst(b"T\n=\n\n.. role:: py3(code)\n\n:py3:`x` here.\n")
     assert parse_rst(page).text == before
+
+
+def test_sidebar_and_footer_are_read() -> None:
+    """They are the document's own, not a site's."""
+    words = parse_rst(b".. footer:: Ask Ann.\n\n.. sidebar:: Hint\n\n   Ask early.\n\nLeave.\n").text
+    assert all(part in words for part in ("Hint", "Ask early.", "Leave.", "Ask Ann."))
