@@ -23,6 +23,10 @@ MAX_NESTING = 40
 # Signs that `tidy` lets into no text: a link's beginning with its number, and its end.
 _LINK_OPEN, _NUMBER_END, _LINK_END = "\ufdd0", "\ufdd1", "\ufdd2"
 _LINK_SIGN = re.compile(f"{_LINK_OPEN}(\\d+){_NUMBER_END}|{_LINK_END}")
+# In the same way: where raised text begins and ends. A number after a letter or a digit is a power.
+_RAISED, _LOWERED = "\ufdd3", "\ufdd4"
+_POWER = re.compile(f"(?<=[^\\W_]){_RAISED}(?=[+\\-\u2212\u2013]?\\d+{_LOWERED})")
+_RAISED_SIGN = re.compile(f"{_RAISED}|{_LOWERED}")
 _WHOLE_LINK = re.compile(f"{_LINK_OPEN}\\d+{_NUMBER_END}[^{_LINK_END}]*{_LINK_END}\\W*")
 _ANCHOR = re.compile(f"{_LINK_OPEN}\\d+{_NUMBER_END}[¶#§🔗\\s]*{_LINK_END}")
 _TAG = re.compile(r"<(/?)([A-Za-z][\w-]*)[^>]*>")
@@ -151,7 +155,7 @@ class _Writer:
 
     def _inline(self, node: "SyntaxTreeNode") -> str:
         tokens = [token for child in node.to_tokens() for token in child.children or ()]
-        text = "".join(map(self._word, tokens)).strip("\r\n\t ")
+        text = _RAISED_SIGN.sub("", _POWER.sub("^", "".join(map(self._word, tokens)))).strip("\r\n\t ")
         text = _ANCHOR.sub("", _WIDE_BREAK.sub("", text)).replace("\r", " ")
         return _LINE.sub("\n", re.sub(r"[ \t]+", " ", text)).strip()
 
@@ -175,6 +179,8 @@ class _Writer:
         if name == "a" and tag and not tag[1]:
             href = _HREF.search(markup)
             return self._open_link((href[1] or href[2] or href[3] or "") if href else "")
+        if name == "sup" and tag:
+            return _LOWERED if tag[1] else _RAISED
         return "\n" if name == "br" else "`" if name in _CODE_TAGS else _LINK_END if name == "a" else ""
 
     def _open_link(self, href: str) -> str:

@@ -40,6 +40,7 @@ _MAIN_SHARE = 0.6
 # What may stand in a Markdown link's address; `%` is there already where something was quoted.
 _SAFE_IN_HREF = "/:?#[]@!$&'*+,;=%~"
 _NUMBER, _LETTERS = re.compile(r"\d+(?:[.,]\d+)*"), re.compile(r"[^\W\d_]+")
+_EXPONENT = re.compile(r"[+\-\u2212\u2013]?\d+")
 _LANGUAGE = re.compile(r"(?:language|lang|highlight)-([\w+#.]+)")
 
 
@@ -171,6 +172,10 @@ def _simplify(main: "Tag") -> None:
         element.name = "div"
     for element in main.select("a[href]"):
         element["href"] = quote(str(element["href"]).strip(), safe=_SAFE_IN_HREF)
+    for element in main.find_all("sup"):
+        before = element.previous_sibling
+        if before and _is_power(element) and before.get_text()[-1:].isalnum():
+            element.insert_before("^")
     for table in main.find_all("table"):
         if _is_layout(table):
             _unwrap_layout(table)
@@ -178,6 +183,11 @@ def _simplify(main: "Tag") -> None:
         fill_spanned_cells(table)
         if _begins_with_data(table):
             _add_empty_head(table)
+
+
+def _is_power(raised: "Tag") -> bool:
+    """Whether a raised text is a number, and not a link: that is a footnote."""
+    return bool(_EXPONENT.fullmatch((raised.string or "").strip())) and not raised.find("a")
 
 
 def _is_layout(table: "Tag") -> bool:
