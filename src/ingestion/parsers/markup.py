@@ -174,7 +174,7 @@ def _simplify(main: "Tag") -> None:
         element["href"] = quote(str(element["href"]).strip(), safe=_SAFE_IN_HREF)
     for element in main.find_all("sup"):
         before = element.previous_sibling
-        if before and before.get_text()[-1:].isalnum() and _EXPONENT.fullmatch(_digits(element)):
+        if before and _is_power(element) and before.get_text()[-1:].isalnum():
             element.insert_before("^")
     for table in main.find_all("table"):
         if _is_layout(table):
@@ -185,9 +185,9 @@ def _simplify(main: "Tag") -> None:
             _add_empty_head(table)
 
 
-def _digits(power: "Tag") -> str:
-    """Return what stands raised; nothing where it is a link, as a footnote's number is."""
-    return "" if power.find("a") else power.get_text().strip()
+def _is_power(raised: "Tag") -> bool:
+    """Whether a raised text is a number, and not a link: that is a footnote."""
+    return bool(_EXPONENT.fullmatch((raised.string or "").strip())) and not raised.find("a")
 
 
 def _is_layout(table: "Tag") -> bool:
