@@ -55,6 +55,12 @@ control_socket_disable = True
 # GET /search takes 500 characters of any script, each up to 12 bytes in a URL.
 limit_request_line = 8190
 loglevel = settings.log_level.lower()
+# A line for each request, without questions, answers, keys and addresses; the app sets what begins with "rag512.".
+accesslog = "-" if settings.access_log == "on" else None
+access_log_format = (
+    "%(t)s %(p)s %(m)s %({rag512.route}e)s %(s)s: %(M)s ms, %(B)s bytes, "
+    "answered_by=%({rag512.answered_by}e)s, mode=%({rag512.mode}e)s, request_id=%({x-request-id}o)s"
+)
 # Set before numpy is imported: a pool of threads costs memory, and gains nothing for matrices of one row.
 raw_env = ["OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "TOKENIZERS_PARALLELISM=false"]
 

@@ -34,7 +34,6 @@ from src.retrieval.index import Encoder, Index, open_index
 from src.retrieval.vector_store import VectorSearch, open_server_vectors, open_vectors, store_format
 from src.server.request_framing import MAX_BODY_BYTES
 from src.web.access import register_access
-from src.web.access_log import register_access_log
 from src.web.error_handlers import register_error_handlers
 from src.web.routes import register_routes
 from src.web.services import EXTENSION, Services, ServiceState
@@ -205,8 +204,6 @@ def create_app(config: Config | None = None) -> Flask:
         )
         raise ConfigError(f"{message} Raise MEMORY_LIMIT_MB with the plan, or use onnx.")
     get_recycling().serve(services)
-    if config.access_log == "on":
-        register_access_log(app)
     register_access(app, config)
     register_error_handlers(app)
     register_routes(app)

@@ -77,6 +77,8 @@ def register_access(app: Flask, config: Config) -> None:
 
     @app.after_request
     def add_headers(response: Response) -> Response:
+        # For the access log, which gunicorn writes: as the route is declared, since a path may hold words.
+        request.environ["rag512.route"] = request.url_rule.rule if request.url_rule else "-"
         response.headers["X-Request-ID"] = g.get("request_id", "")
         for name, value in _HEADERS.items():
             response.headers.setdefault(name, value)

@@ -9,7 +9,6 @@ from flask import Response, g, jsonify, request
 
 from src.errors import ArtifactError, RequestError, ServiceUnavailable
 from src.records import Answer, AnswerEvent, Done, MemoryMode
-from src.web.access_log import notes_of_request
 from src.web.request_parsing import ChatRequest
 from src.web.responses import stream_response
 from src.web.services import Services, get_services
@@ -97,12 +96,13 @@ def _while_client_waits(events: Iterator[AnswerEvent]) -> Iterator[AnswerEvent]:
 
 
 def _counted(events: Iterator[AnswerEvent], services: Services) -> Iterator[AnswerEvent]:
-    notes = notes_of_request()
+    environ = request.environ
     try:
         for event in events:
             if isinstance(event, Done):
                 services.chat_counts[event.answer.answered_by] += 1
-                notes.answered_by, notes.mode = event.answer.answered_by, event.answer.mode
+                # For the access log, which gunicorn writes.
+                environ |= {"rag512.answered_by": event.answer.answered_by, "rag512.mode": event.answer.mode}
             yield event
     except ArtifactError:
         services.forget_damaged()

@@ -2,16 +2,15 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from src.app_factory import create_app
-from src.config import Config
 from tests.conftest import Server, serve, wait_until
 
 QUESTION = "How many days of annual leave do employees get?"
 LINE = re.compile(
-    r"(\w+) (\S+) (\d+): [\d.]+ ms, (\d+) bytes, answered_by=(\S+), mode=(\S+), request_id=([\w.-]+)$", re.MULTILINE
+    r" (\w+) (\S+) (\d+): \d{1,4} ms, (\d+) bytes, answered_by=(\S+), mode=(\S+), request_id=([\w.-]+)$", re.MULTILINE
 )
 
 
@@ -55,10 +54,8 @@ def test_line_tells_no_question_no_key_and_no_address(running: Server) -> None:
     assert not re.search("pregnancy|annual leave do|sk-secret|127\\.0\\.0\\.1(?!:)", log)
 
 
-def test_access_log_can_be_turned_off(caplog: pytest.LogCaptureFixture) -> None:
+def test_access_log_can_be_turned_off(tmp_path: Path) -> None:
     """`ACCESS_LOG=off`: no line."""
-    for setting, lines in (("on", 1), ("off", 0)):
-        caplog.clear()
-        app = create_app(Config.from_env({"ACCESS_LOG": setting}))
-        app.test_client().get("/health").close()
-        assert len([record for record in caplog.records if record.name == "src.web.access_log"]) == lines
+    with serve(tmp_path / "log", ACCESS_LOG="off") as server:
+        assert server.get("/health", headers={"X-Request-ID": "unseen"}).ok
+    assert "unseen" not in server.log.read_text()

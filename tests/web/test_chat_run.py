@@ -1,7 +1,6 @@
 """How a chat runs for every route: admitted, counted, ended with its caller."""
 
 import json
-import re
 import socket
 from collections.abc import Callable, Generator
 from dataclasses import replace
@@ -90,22 +89,6 @@ def test_stream_that_is_left_ends_the_work_and_gives_its_place_back(make: Make, 
     assert pipeline.is_closed
     assert services.chat_counts == {}
     assert client.post(route, json=body_of(route)).status_code == 200
-
-
-@pytest.mark.parametrize("stream", [False, True])
-def test_line_in_the_log_tells_the_bytes_and_the_time(
-    make: Make, caplog: pytest.LogCaptureFixture, stream: bool
-) -> None:
-    """As they were sent; milliseconds, of which this takes few."""
-    client, _ = make(ScriptedPipeline(Sources(RETRIEVAL), Token("Seven [1]."), Done(ANSWER)))
-    with caplog.at_level("INFO", "src.web.access_log"):
-        response = client.post("/chat", json=body_of("/chat", stream=stream))
-        data = response.get_data()
-        response.close()
-    found = [re.match(r"POST /chat 200: ([\d.]+) ms, (\d+) bytes", message) for message in caplog.messages]
-    ((ms, size),) = (match.groups() for match in found if match)
-    assert int(size) == len(data)
-    assert 0 <= float(ms) < 10_000
 
 
 @pytest.mark.parametrize(("is_gone", "status"), [(True, 499), (False, 200)])
