@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator, Sequence
 
 from src.errors import GenerationError
-from src.rag.citations import CitedText, resolve_citations
+from src.rag.citations import find_citations
 from src.rag.generator import Generator
 from src.rag.prompt import build_answer_messages, choose_passages
 from src.rag.quotation import answer_by_quotation
@@ -108,26 +108,25 @@ class Draft:
         if self._text:
             self._answered_by = "llm"
             self._end_of_code = written.end_of_code
-            self._citations = resolve_citations(self._text, hits).citations
+            self._citations = find_citations(self._text, hits)
             self._notice = PARTLY_UNSUPPORTED if written.has_unsupported else None
 
     def _quote(self, floors: Floors) -> Iterator[Token]:
         """Quote what fits best, or refuse; after an LLM that broke off, below what it wrote."""
         outcome = judge(self._question, self._retrieval, floors)
-        quoted = CitedText("", ())
-        if outcome is not Outcome.NOT_FOUND:
-            quoted = answer_by_quotation(self._question, self._retrieval.hits)
+        hits = () if outcome is Outcome.NOT_FOUND else self._retrieval.hits
+        text, citations = answer_by_quotation(self._question, hits)
         if self._text:
-            below = f" {QUOTED_BELOW}*\n\n{quoted.text}" if quoted.text else "*"
+            below = f" {QUOTED_BELOW}*\n\n{text}" if text else "*"
             yield self._add(f"{self._end_of_code}\n\n*{LLM_BROKE_OFF}{below}")
-        elif not quoted.text:
+        elif not text:
             yield from self._refuse()
         else:
             self._answered_by = "extractive"
             if outcome is Outcome.UNCERTAIN:
                 self._notice = UNCERTAIN
-            yield self._add(quoted.text)
-        cited = {citation.marker: citation for citation in (*self._citations, *quoted.citations)}
+            yield self._add(text)
+        cited = {citation.marker: citation for citation in (*self._citations, *citations)}
         self._citations = tuple(cited.values())
 
     def _refuse(self) -> Iterator[Token]:

@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-from src.rag.code_finder import Part, split_code
+from src.rag.code_finder import split_code
 from src.records import Chunk, Citation, Hit
 from src.retrieval.analyzer import content_stems
 
@@ -26,31 +25,23 @@ _RANGE = re.compile(r"(\d+)\s*(?:-|–|—|to)\s*#?(\d+)", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 
 
-@dataclass(frozen=True, slots=True)
-class CitedText:
-    """A text whose markers all stand for a passage, with their citations in the order of first mention."""
+def find_citations(text: str, hits: Sequence[Hit]) -> tuple[Citation, ...]:
+    """Cite for each passage that is mentioned outside code, in that order, its sentence that supports the answer best.
 
-    text: str
-    citations: tuple[Citation, ...]
-
-
-def resolve_citations(text: str, hits: Sequence[Hit]) -> CitedText:
-    """Keep the markers of passages that exist, written `[n]`, and cite for each the sentence that supports it best.
-
-    What stands in code is no marker.
+    A number that is no passage's is passed over.
     """
-    parts = [
-        Part(is_code, part if is_code else normalise_markers(part, len(hits))) for is_code, part in split_code(text)
-    ]
-    readable = (_BRACKET.sub(" ", part.text) if part.is_code else part.text for part in parts)
+    readable = (_BRACKET.sub(" ", part.text) if part.is_code else part.text for part in split_code(text))
     claims: dict[int, str] = {}
     for sentence in _sentences_with_markers("".join(readable)):
-        for number in _numbers(sentence):
-            claims.setdefault(number, sentence)
-    citations = (
-        cite(number, hits[number - 1].chunk, *_support(hits[number - 1].chunk, claims[number])) for number in claims
+        for match in _MARKER.finditer(sentence):
+            for number in _expand(match["numbers"]):
+                claims.setdefault(number, sentence)
+    chunks = dict(enumerate((hit.chunk for hit in hits), start=1))
+    return tuple(
+        cite(number, chunks[number], *_support(chunks[number], claim))
+        for number, claim in claims.items()
+        if number in chunks
     )
-    return CitedText("".join(part.text for part in parts).strip(), tuple(citations))
 
 
 def normalise_markers(text: str, passages: int) -> str:
@@ -101,11 +92,6 @@ def _is_inside(text: str, at: int) -> bool:
     opened, closed = (max(text.rfind(sign, 0, at) for sign in signs) for signs in ("[【", "]】"))
     is_in_bracket = opened > closed and len(" ".join(text[opened:at].split())) <= MAX_MARKER_CHARS
     return is_in_bracket or bool(_OPEN_TAG.search(text, max(0, at - 10), at))
-
-
-def _numbers(text: str) -> Iterator[int]:
-    for match in _MARKER.finditer(text):
-        yield from _expand(match["numbers"])
 
 
 def _expand(numbers: str) -> list[int]:

@@ -7,9 +7,8 @@ sentence that the first one continues. A second passage is quoted only where it 
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from src.rag.citations import LOADING_TAG, CitedText, cite, remove_markers
+from src.rag.citations import LOADING_TAG, cite, remove_markers
 from src.rag.code_finder import split_code
 from src.records import Chunk, Citation, Hit, is_plain
 from src.retrieval.analyzer import share_words
@@ -38,16 +37,8 @@ _CONTINUES = re.compile(
 _INDEX = re.compile(r"\[(\d+)\]")
 
 
-@dataclass(frozen=True, slots=True)
-class _Span:
-    """Sentences `first` to `last` of a passage."""
-
-    first: int
-    last: int
-
-
-def answer_by_quotation(question: str, hits: Sequence[Hit]) -> CitedText:
-    """Quote the best passage, and the second one where it fits nearly as well; empty without passages."""
+def answer_by_quotation(question: str, hits: Sequence[Hit]) -> tuple[str, list[Citation]]:
+    """Quote the best passage, and the second one where it fits nearly as well; "" without passages."""
     pieces: list[str] = []
     citations: list[Citation] = []
     for marker, hit in enumerate(hits[:2], start=1):
@@ -55,7 +46,7 @@ def answer_by_quotation(question: str, hits: Sequence[Hit]) -> CitedText:
             text, citation = _quote(question, hit, marker, MAX_WORDS if marker == 1 else MAX_SECOND_WORDS)
             pieces.append(text)
             citations.append(citation)
-    return CitedText("\n\n".join(pieces), tuple(citations))
+    return "\n\n".join(pieces), citations
 
 
 def read_sentence(chunk: Chunk, sentence: int) -> str:
@@ -77,10 +68,11 @@ def _quote(question: str, hit: Hit, marker: int, max_words: int) -> tuple[str, C
     start, end = 0, len(chunk.text)
     lead_in = None
     if len(chunk.text.split()) > max_words and fits:
-        span = _with_antecedent(chunk, _cut(chunk, fits.index(max(fits)), max_words))
-        start = 0 if span.first == 0 else _line_start(chunk.text, chunk.sentences[span.first][0])
-        end = chunk.sentences[span.last][1]
-        lead_in = _find_lead_in(chunk, span.first)
+        first, last = _cut(chunk, fits.index(max(fits)), max_words)
+        first -= _continues_sentence_before(chunk, first)
+        start = 0 if first == 0 else _line_start(chunk.text, chunk.sentences[first][0])
+        end = chunk.sentences[last][1]
+        lead_in = _find_lead_in(chunk, first)
     lines = _read_part(chunk, start, end)
     heading = chunk.section.rpartition(" > ")[2]
     if lead_in is not None:
@@ -91,8 +83,8 @@ def _quote(question: str, hit: Hit, marker: int, max_words: int) -> tuple[str, C
         lines = f"**{heading}**\n\n{lines}"
     lines = "".join(part.text if part.is_code else _keep_from_loading(part.text) for part in split_code(lines))
     separator = "\n" if lines.endswith("```") else " "
-    inside = [(max(first, start), min(last, end)) for first, last in _choose_highlights(chunk, fits)]
-    spans = [(chunk.start + first, chunk.start + last) for first, last in inside if first < last]
+    inside = [(max(from_, start), min(to, end)) for from_, to in _choose_highlights(chunk, fits)]
+    spans = [(chunk.start + from_, chunk.start + to) for from_, to in inside if from_ < to]
     return f"{lines}{separator}[{marker}]", cite(marker, chunk, start, end, spans)
 
 
@@ -101,27 +93,26 @@ def _keep_from_loading(text: str) -> str:
     return LOADING_TAG.sub("‹", text.replace("![", "! ["))
 
 
-def _cut(chunk: Chunk, best: int, max_words: int) -> _Span:
-    """Grow from the best sentence to both sides until the words are used up."""
+def _cut(chunk: Chunk, best: int, max_words: int) -> tuple[int, int]:
+    """Grow from the best sentence to both sides until the words are used up; the first and the last sentence."""
     sizes = [len(chunk.text[start:end].split()) for start, end in chunk.sentences]
     first = last = best
     room = max_words - sizes[best]
     while True:
         sides = [at for at in (first - 1, last + 1) if 0 <= at < len(sizes) and sizes[at] <= room]
         if not sides:
-            return _Span(first, last)
+            return first, last
         # The nearer side; what comes before explains what comes after.
         at = min(sides, key=lambda side: abs(side - best))
         first, last, room = min(first, at), max(last, at), room - sizes[at]
 
 
-def _with_antecedent(chunk: Chunk, span: _Span) -> _Span:
-    """Take the sentence before a first one that continues it, unless a heading or a list is between."""
-    at, end = chunk.sentences[span.first]
-    if span.first == 0 or not _CONTINUES.match(chunk.text, at, end) or _is_item(chunk, span.first - 1):
-        return span
-    before = chunk.sentences[span.first - 1][0]
-    return span if _HEADING.search(chunk.text, before, at) else _Span(span.first - 1, span.last)
+def _continues_sentence_before(chunk: Chunk, sentence: int) -> bool:
+    """Tell whether a sentence continues the one before it; not where a heading or a list is between."""
+    at, end = chunk.sentences[sentence]
+    if sentence == 0 or not _CONTINUES.match(chunk.text, at, end) or _is_item(chunk, sentence - 1):
+        return False
+    return not _HEADING.search(chunk.text, chunk.sentences[sentence - 1][0], at)
 
 
 def _choose_highlights(chunk: Chunk, fits: Sequence[float]) -> list[tuple[int, int]]:

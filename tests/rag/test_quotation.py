@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from src.rag.citations import CitedText
 from src.rag.quotation import (
     HIGHLIGHT_MARGIN,
     MAX_SECOND_WORDS,
@@ -37,10 +36,9 @@ def sentence_of(words: int, number: int) -> str:
 
 def quote(chunk: Chunk, *cosines: float, question: str = "?") -> tuple[str, Citation]:
     """Quote one passage; return its text without the marker, and the citation."""
-    cited = answer_by_quotation(question, [Hit(chunk, 1.0, cosines)])
-    text, marker = cited.text[:-3], cited.text[-3:]
-    assert marker == "[1]"
-    return text.rstrip(), cited.citations[0]
+    text, (citation,) = answer_by_quotation(question, [Hit(chunk, 1.0, cosines)])
+    assert text.endswith("[1]")
+    return text.removesuffix("[1]").rstrip(), citation
 
 
 def numbers_in(text: str) -> list[int]:
@@ -115,7 +113,7 @@ def test_long_passage_without_sentences_is_quoted_whole() -> None:
 
 def test_no_passages_give_nothing() -> None:
     """There is nothing to quote."""
-    assert answer_by_quotation("?", []) == CitedText("", ())
+    assert answer_by_quotation("?", []) == ("", [])
 
 
 def test_heading_comes_with_its_text() -> None:
@@ -190,17 +188,17 @@ def test_table_is_read_row_by_row() -> None:
 def test_second_passage_is_quoted_where_it_fits_nearly_as_well(score: float, markers: list[int]) -> None:
     """Within the margin it follows in a paragraph of its own; a third one never does."""
     chunks = [make_chunk(f"Rule {n}.", document=f"{n}.md") for n in range(3)]
-    cited = answer_by_quotation("?", hits_scored((chunks[0], 1.0), (chunks[1], score), (chunks[2], score)))
-    assert [citation.marker for citation in cited.citations] == markers
-    assert cited.text == "\n\n".join(f"Rule {marker - 1}. [{marker}]" for marker in markers)
+    text, citations = answer_by_quotation("?", hits_scored((chunks[0], 1.0), (chunks[1], score), (chunks[2], score)))
+    assert [citation.marker for citation in citations] == markers
+    assert text == "\n\n".join(f"Rule {marker - 1}. [{marker}]" for marker in markers)
 
 
 def test_second_passage_is_cut_shorter() -> None:
     """It adds to the first one, and should not bury it."""
     first = make_chunk("Ten days.")
     second = make_chunk(*(sentence_of(40, number) for number in range(4)), number=1)
-    cited = answer_by_quotation("?", [Hit(first, 1.0, (0.5,)), Hit(second, 1.0, (0.9, 0.1, 0.1, 0.1))])
-    assert numbers_in(cited.text) == [0, 1]
+    text, _ = answer_by_quotation("?", [Hit(first, 1.0, (0.5,)), Hit(second, 1.0, (0.9, 0.1, 0.1, 0.1))])
+    assert numbers_in(text) == [0, 1]
     assert 80 <= MAX_SECOND_WORDS < 120 <= MAX_WORDS
 
 
@@ -302,8 +300,8 @@ def test_image_in_a_document_is_text(document: str) -> None:
 
 def test_code_at_the_end_is_closed_before_the_marker() -> None:
     """A marker on the line of the fence would be code."""
-    cited = answer_by_quotation("?", hits_of([mark_up("Run:\n```\nls\n```")]))
-    assert cited.text == "Run:\n```\nls\n```\n[1]"
+    text, _ = answer_by_quotation("?", hits_of([mark_up("Run:\n```\nls\n```")]))
+    assert text == "Run:\n```\nls\n```\n[1]"
 
 
 def test_code_that_is_cut_is_still_code() -> None:
