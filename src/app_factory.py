@@ -16,7 +16,6 @@ from typing import Any
 from flask import Flask
 
 from src.artifacts import Manifest, ModelCard
-from src.build_once import BuildOnce
 from src.config import Config
 from src.errors import ArtifactError, ConfigError
 from src.integrity import Integrity
@@ -29,7 +28,7 @@ from src.rag.generator import Generator
 from src.rag.openai_client import OpenAIClient
 from src.rag.rag_pipeline import RAGPipeline
 from src.rag.relevance import Floors
-from src.readiness import Readiness
+from src.readiness import BuildOnce, Readiness
 from src.retrieval.index import Encoder, Index, open_index
 from src.retrieval.vector_store import VectorSearch, open_server_vectors, open_vectors, store_format
 from src.server.request_framing import MAX_BODY_BYTES

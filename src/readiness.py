@@ -1,8 +1,10 @@
-"""Loads the services once, in the background, and says how far the load is.
+"""Builds each service once, all of them in one load in the background, and says how far the load is.
 
 The first `/chat` starts it, or the page does. Callers wait for it up to a limit. A failed load is not kept: after
 `RETRY_AFTER_S` the next caller starts a new one, so that a repair takes effect without a restart.
 """
+
+from __future__ import annotations
 
 import logging
 import os
@@ -10,17 +12,61 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from functools import _lru_cache_wrapper, lru_cache, partial, update_wrapper
 from threading import Event, Lock, Thread
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
+from src.config import Config
 from src.errors import ArtifactError, NoThreads, RagError, ServiceUnavailable
 
+T = TypeVar("T")
 Phase = Literal["cold", "loading", "ready", "failed"]
 RETRY_AFTER_S = 5
 # Chroma's engine starts one for each CPU, and four to six for its files.
 LIBRARY_THREADS = (os.cpu_count() or 1) + 6
 
 logger = logging.getLogger(__name__)
+
+
+class BuildOnce(Generic[T]):
+    """`lru_cache` made single-flight for each `Config`: cold callers meet at a lock, one builds, a failure is not kept.
+
+    Each getter has locks of its own, so that nothing quick (`/ready`, `/documents`) waits for what is slow to build.
+    The getters call one another in one direction only.
+    """
+
+    def __init__(self, build: Callable[[Config], T]) -> None:
+        self._build = build
+        self._lock = Lock()
+        self._caches: dict[Config, tuple[_lru_cache_wrapper[T], Lock]] = {}
+        self._built: dict[Config, T] = {}  # what `peek` sees while a lock is held
+        update_wrapper(self, build)
+
+    def __call__(self, config: Config) -> T:
+        """Return the service, building it if this is the first call."""
+        cache, lock = self._cache_of(config)
+        with lock:
+            built = self._built[config] = cache()
+            return built
+
+    def peek(self, config: Config) -> T | None:
+        """Return the service if it is in memory; None if it is not, without building it or waiting for it."""
+        return self._built.get(config)
+
+    def clear(self, config: Config) -> None:
+        """Forget the service; the next call builds it again."""
+        cache, lock = self._cache_of(config)
+        with lock:
+            cache.cache_clear()
+            self._built.pop(config, None)
+
+    def _cache_of(self, config: Config) -> tuple[_lru_cache_wrapper[T], Lock]:
+        cached = self._caches.get(config)
+        if cached is None:
+            with self._lock:
+                fresh = lru_cache(maxsize=1)(partial(self._build, config)), Lock()
+                cached = self._caches.setdefault(config, fresh)
+        return cached
 
 
 class Readiness:

@@ -11,7 +11,6 @@ import pytest
 
 from src.app_factory import (
     SERVICES,
-    BuildOnce,
     Service,
     create_app,
     get_embedding_service,
@@ -22,7 +21,7 @@ from src.app_factory import (
 )
 from src.config import Config
 from src.errors import ArtifactError, RagError, ServiceUnavailable
-from src.readiness import Readiness
+from src.readiness import BuildOnce, Readiness
 from src.web.services import EXTENSION
 from tests.conftest import ROOMY, corpus_places
 
