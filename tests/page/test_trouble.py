@@ -188,3 +188,13 @@ def test_short_memory_is_told_in_words(page: Page, server: Server, mode: str, wo
     page.route("**/chat", change_mode)
     ask(page, QUESTION)
     expect(last_exchange(page).locator(".remarks")).to_contain_text(words)
+
+
+def test_question_that_is_too_long_is_refused_and_kept(page: Page, watch: Watch, server: Server) -> None:
+    """A pasted text is not cut in silence: the page says what is allowed, and the text is there to be shortened."""
+    watch.expects_failures = True
+    open_chat(page, server)
+    pasted = "leave " * 400 + "end?"
+    ask(page, pasted)
+    expect(last_exchange(page)).to_contain_text("message has 2404 characters; at most 2000 are allowed")
+    expect(page.locator("#message")).to_have_value(pasted)

@@ -41,6 +41,7 @@ async function send(question) {
   } catch (problem) {
     if (problem.name === "AbortError") view.tell(text("stopped"), text("stopped_note"), view.againButton(text("ask_again")));
     else view.tell(text(problem.kind === "lost" ? "connection_lost" : "not_answered"), problem.message, view.againButton(text("try_again")));
+    if (problem.code === "invalid_request") input.value ||= question;
     if (!(problem instanceof Problem) && problem.name !== "AbortError") throw problem;
   } finally {
     running = null;
@@ -109,7 +110,7 @@ function askAgain(view) {
 }
 
 function showRunning(isRunning) {
-  // Held back, so that a screen reader reads it once.
+  // A screen reader reads it once.
   byId("conversation").setAttribute("aria-busy", isRunning);
   byId("welcome").hidden = byId("conversation").childElementCount > 0;
   for (const id of ["new", "save"]) byId(id).hidden = isRunning || byId("conversation").childElementCount === 0;

@@ -1,5 +1,5 @@
-// Draws the Markdown that documents and language models hold. It makes text nodes and the elements named below, never
-// HTML, so there is nothing to sanitise. A link or an image is its words: a page loads nothing that an answer names.
+// Draws the Markdown of documents and answers. It makes text nodes and the elements named below, never HTML, so there
+// is nothing to sanitise. A link or an image is its words: a page loads nothing that an answer names.
 
 import { el } from "./dom.js";
 import { text } from "./texts.js";
