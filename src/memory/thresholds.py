@@ -41,23 +41,14 @@ def workers_with_room(wanted: int, limit_mb: float) -> int:
     return next((number for number in range(wanted, 1, -1) if needed_mb(number) <= limit_mb), 1)
 
 
-class Thresholds:
-    """Ascending thresholds of one measure; `level` says how many of them are passed.
+def count_passed(value: float, thresholds: Sequence[float], *, before: int, hysteresis: float) -> int:
+    """Count the ascending thresholds that a value has passed.
 
     Args:
-        hysteresis: a threshold is left only this much below it, so that a value that sways around it passes it once.
+        before: how many were passed until now. Each of them is left only `hysteresis` below it, so that a value that
+            sways around one passes it once.
     """
-
-    def __init__(self, thresholds: Sequence[float], hysteresis: float) -> None:
-        self.thresholds = tuple(thresholds)
-        self.level = 0
-        self._hysteresis = hysteresis
-
-    def move(self, value: float) -> range:
-        """Move the level to where this value puts it; the levels that are newly reached, none on the way down."""
-        before = self.level
-        self.level = sum(
-            value >= threshold - (self._hysteresis if before >= level else 0)
-            for level, threshold in enumerate(self.thresholds, start=1)
-        )
-        return range(before + 1, self.level + 1)
+    return sum(
+        value >= threshold - (hysteresis if number <= before else 0)
+        for number, threshold in enumerate(thresholds, start=1)
+    )
