@@ -22,6 +22,7 @@ import signal
 import struct
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -30,8 +31,9 @@ from typing import Any, Literal
 
 NoteKind = Literal["ask", "leave", "ready"]
 
-# The stage; how many workers were replaced for their memory, one after another; when the last of them was.
-_PAGE = struct.Struct("<QQd")
+# What all workers see: the stage; then how many of them were replaced for their memory, one after another, and when the
+# last of them was.
+_STAGE, _FOR_MEMORY = struct.Struct("<Q"), struct.Struct("<Qd")
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +77,7 @@ class Handover:
 
     def __init__(self) -> None:
         self.birth = Birth.FIRST
-        self._page = mmap(-1, _PAGE.size)
+        self._page = mmap(-1, _STAGE.size + _FOR_MEMORY.size)
         self._elder_pid: int | None = None
         self._successor: Any = None
         self._notes: list[Note] = []
@@ -85,17 +87,17 @@ class Handover:
     @property
     def stage(self) -> Stage:
         """Return where the replacement is."""
-        return _STAGES[int(_PAGE.unpack_from(self._page)[0])]
+        return _STAGES[int(_STAGE.unpack_from(self._page)[0])]
 
     @property
     def memory_streak(self) -> int:
         """Return how many workers were replaced for their memory, one after another."""
-        return int(_PAGE.unpack_from(self._page)[1])
+        return int(_FOR_MEMORY.unpack_from(self._page, _STAGE.size)[0])
 
     @property
     def memory_replaced_at(self) -> float:
         """Return when a worker was last replaced for its memory, by the monotonic clock; 0: none was."""
-        return float(_PAGE.unpack_from(self._page)[2])
+        return float(_FOR_MEMORY.unpack_from(self._page, _STAGE.size)[1])
 
     def open(self, server: Any) -> None:
         """Open the pipe, which every worker inherits, and guard the master's forks; called before the first fork."""
@@ -117,7 +119,6 @@ class Handover:
         """Match a change of the number of workers with the note that announced it; gunicorn's hook."""
         if old is None or self._is_own_change:
             return
-        self._receive()
         if new > old:
             self._begin(server, old)
         elif new < old:
@@ -186,11 +187,11 @@ class Handover:
         self._elder_pid = note.pid
         self._take("ready")
         if note.is_for_memory:
-            self._move(Stage.ASKED, self.memory_streak + 1, time.monotonic())
+            self._note_memory(self.memory_streak + 1, time.monotonic())
         else:
-            self._move(Stage.ASKED, 0)
+            self._note_memory(0, self.memory_replaced_at)
+        self._move(Stage.LEAVING if note.kind == "leave" else Stage.ASKED)
         if note.kind == "leave":
-            self._move(Stage.LEAVING)
             self._set_workers(server, old)
             server.kill_worker(note.pid, signal.SIGTERM)
 
@@ -214,10 +215,11 @@ class Handover:
         if is_one_fewer:
             self._set_workers(server, server.num_workers - 1)
 
-    def _move(self, stage: Stage, memory_streak: int | None = None, memory_replaced_at: float | None = None) -> None:
-        _, streak, replaced_at = _PAGE.unpack_from(self._page)
-        streak = streak if memory_streak is None else memory_streak
-        _PAGE.pack_into(self._page, 0, _STAGES.index(stage), streak, memory_replaced_at or replaced_at)
+    def _move(self, stage: Stage) -> None:
+        _STAGE.pack_into(self._page, 0, _STAGES.index(stage))
+
+    def _note_memory(self, streak: int, replaced_at: float) -> None:
+        _FOR_MEMORY.pack_into(self._page, _STAGE.size, streak, replaced_at)
 
     def _set_workers(self, server: Any, number: int) -> None:
         self._is_own_change = True
@@ -226,15 +228,11 @@ class Handover:
         finally:
             self._is_own_change = False
 
-    def _receive(self) -> None:
-        try:
-            lines = os.read(self._read_end, 65536).decode().splitlines()
-        except BlockingIOError:
-            return
-        for kind, pid, is_for_memory in map(str.split, lines):
-            self._notes.append(Note(kind, int(pid), is_for_memory == "1"))
-
     def _take(self, *kinds: NoteKind) -> list[Note]:
+        """Take the notes of these kinds that have come; the others wait."""
+        with suppress(BlockingIOError):
+            lines = os.read(self._read_end, 65536).decode().splitlines()
+            self._notes += [Note(kind, int(pid), flag == "1") for kind, pid, flag in map(str.split, lines)]
         taken = [note for note in self._notes if note.kind in kinds]
         self._notes = [note for note in self._notes if note not in taken]
         return taken

@@ -14,7 +14,7 @@ from threading import Lock
 
 from src.errors import ServiceUnavailable
 from src.memory.c_heap import trim_heap
-from src.memory.memory_probe import MemoryProbe, MemoryReading, OwnMemory, ProcessMemory
+from src.memory.memory_probe import MemoryProbe, MemoryReading, ProcessMemory
 from src.memory.thresholds import (
     DEGRADED,
     EXHAUSTED,
@@ -25,7 +25,6 @@ from src.memory.thresholds import (
     NORMAL,
     PRESSURE_PERCENT,
     REFUSED_PERCENT,
-    Thresholds,
 )
 from src.records import MemoryMode
 
@@ -90,12 +89,12 @@ class MemoryManager:
         self._drop_caches = drop_caches
         self._unload_services = unload_services
         self._lock = Lock()
-        self._pressure = Thresholds(PRESSURE_PERCENT, HYSTERESIS_PERCENT)
-        self._charged_alert = Thresholds(alert_percent, HYSTERESIS_PERCENT)
-        self._vms_alert = Thresholds(alert_vms_mb, HYSTERESIS_MB)
-        # After services were unloaded the charge is low; loading them again would only fill it again.
-        self._is_spent = False
+        self._alert_percent, self._alert_vms_mb = alert_percent, alert_vms_mb
+        # Whether the model and the vectors may be loaded; if not, the mode is DEGRADED. A worker that had to unload
+        # them loads them no more, for that would only fill the memory again; its successor does.
+        self.has_room_for_model = probe.limit_mb >= LEAST_MODEL_MB
         self._level = NORMAL if self.has_room_for_model else DEGRADED
+        self._alert_levels: Counter[str] = Counter()
         self._trimmed_mb = 0.0
         self.history: deque[Transition] = deque(maxlen=HISTORY_LENGTH)
         self.steps: deque[StepCost] = deque(maxlen=HISTORY_LENGTH)
@@ -105,14 +104,6 @@ class MemoryManager:
                 "Only %.0f MB of memory: the model and the vectors need %.0f. Answers come from the word index alone."
             )
             logger.error(message, probe.limit_mb, LEAST_MODEL_MB)
-
-    @property
-    def has_room_for_model(self) -> bool:
-        """Tell whether the model and the vectors may be loaded; if not, the mode is DEGRADED.
-
-        They may not where the limit is too low, nor in a worker that had to unload them: its successor loads them.
-        """
-        return self._probe.limit_mb >= LEAST_MODEL_MB and not self._is_spent
 
     @property
     def mode(self) -> MemoryMode:
@@ -133,8 +124,7 @@ class MemoryManager:
         Raises:
             ServiceUnavailable: too little is left for a search by words, even after the services were unloaded.
         """
-        reading, own = self._probe.read(), self._probe.own()
-        self._check_alerts(reading, own)
+        reading = self.check_alerts()
         before, after = self._move(reading)
         if after > before:
             self._relieve(reading, after)
@@ -144,7 +134,7 @@ class MemoryManager:
         elif after < DEGRADED <= before:
             # Another worker has given memory back.
             self._replace_worker(None)
-        elif after > NORMAL and own.anonymous_mb - self._trimmed_mb > TRIM_AFTER_GROWTH_MB:
+        elif after > NORMAL and self._probe.own().anonymous_mb - self._trimmed_mb > TRIM_AFTER_GROWTH_MB:
             self.trim()
         if reading.percent >= REFUSED_PERCENT:
             self._refuse(reading)
@@ -153,7 +143,8 @@ class MemoryManager:
     def check_alerts(self) -> MemoryReading:
         """Write the alerts that are due, without acting; the reading that they rest on."""
         reading = self._probe.read()
-        self._check_alerts(reading, self._probe.own())
+        self._alert("charged", "%", reading.percent, self._alert_percent, HYSTERESIS_PERCENT)
+        self._alert("vms", "MB", self._probe.own().vms_mb, self._alert_vms_mb, HYSTERESIS_MB)
         return reading
 
     def drop_caches(self) -> float:
@@ -194,10 +185,11 @@ class MemoryManager:
     def _move(self, reading: MemoryReading) -> tuple[int, int]:
         """Decide the level, and with it the mode; the level before and the level after."""
         with self._lock:
-            self._pressure.move(reading.percent)
-            self._is_spent = self._is_spent or self._pressure.level == EXHAUSTED
-            floor = NORMAL if self.has_room_for_model else DEGRADED
-            before, self._level = self._level, max(self._pressure.level, floor)
+            before = self._level
+            passed = count_passed(reading.percent, PRESSURE_PERCENT, before=before, hysteresis=HYSTERESIS_PERCENT)
+            if passed == EXHAUSTED:
+                self.has_room_for_model = False
+            self._level = passed if self.has_room_for_model else max(passed, DEGRADED)
             was, mode = MODES[before], MODES[self._level]
             if mode is not was:
                 self.history.append(Transition(time.time(), was, mode, reading.percent))
@@ -210,12 +202,10 @@ class MemoryManager:
         self._drop_caches()
         if level == EXHAUSTED:
             self._unload_services()
-        given_back_mb = self.trim()
-        if level == EXHAUSTED:
             self.counts["exhausted"] += 1
-            logger.error("Memory exhausted: services unloaded, %.1f MB given back", given_back_mb)
+            logger.error("Memory exhausted: services unloaded, %.1f MB given back", self.trim())
         else:
-            logger.info("Memory [%s]: caches dropped, %.1f MB given back", MODES[level], given_back_mb)
+            logger.info("Memory [%s]: caches dropped, %.1f MB given back", MODES[level], self.trim())
         if level >= DEGRADED:
             self._replace_worker(f"memory at {reading.percent:.0f}%")
 
@@ -227,17 +217,27 @@ class MemoryManager:
         )
         raise ServiceUnavailable(message, retry_after_s=RETRY_AFTER_S, code="memory_exhausted")
 
-    def _check_alerts(self, reading: MemoryReading, own: OwnMemory) -> None:
-        self._alert("charged", "%", self._charged_alert, reading.percent)
-        self._alert("vms", "MB", self._vms_alert, own.vms_mb)
-
-    def _alert(self, measure: str, unit: str, thresholds: Thresholds, value: float) -> None:
+    def _alert(self, measure: str, unit: str, value: float, thresholds: Sequence[float], hysteresis: float) -> None:
         """Log the highest threshold that is newly passed, and count each."""
         with self._lock:
-            passed = thresholds.move(value)
-        for level in passed:
-            self.counts[f"alert_{measure}_{ALERTS[level - 1][0]}"] += 1
-        if passed:
-            name, log_level = ALERTS[passed[-1] - 1]
-            over = thresholds.thresholds[passed[-1] - 1]
+            before = self._alert_levels[measure]
+            after = self._alert_levels[measure] = count_passed(value, thresholds, before=before, hysteresis=hysteresis)
+        for name, _ in ALERTS[before:after]:
+            self.counts[f"alert_{measure}_{name}"] += 1
+        if after > before:
+            name, log_level = ALERTS[after - 1]
+            over = thresholds[after - 1]
             logger.log(log_level, "Memory alert [%s]: %s=%.0f %s, over %.0f %s", name, measure, value, unit, over, unit)
+
+
+def count_passed(value: float, thresholds: Sequence[float], *, before: int, hysteresis: float) -> int:
+    """Count the ascending thresholds that a value has passed.
+
+    Args:
+        before: how many were passed until now. Each of them is left only `hysteresis` below it, so that a value that
+            sways around one passes it once.
+    """
+    return sum(
+        value >= threshold - (hysteresis if number <= before else 0)
+        for number, threshold in enumerate(thresholds, start=1)
+    )

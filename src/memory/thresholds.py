@@ -1,9 +1,4 @@
-"""The one table of memory thresholds, and the rule by which each of them is passed and left.
-
-The same rule moves the modes, refuses chats, and writes the alerts of the charge and of the address space.
-"""
-
-from collections.abc import Sequence
+"""The one table of memory thresholds; `memory_manager.py` acts on them."""
 
 from src.records import MemoryMode
 
@@ -39,25 +34,3 @@ def needed_mb(workers: int) -> float:
 def workers_with_room(wanted: int, limit_mb: float) -> int:
     """Return how many of the wanted workers have room within a limit, at least one."""
     return next((number for number in range(wanted, 1, -1) if needed_mb(number) <= limit_mb), 1)
-
-
-class Thresholds:
-    """Ascending thresholds of one measure; `level` says how many of them are passed.
-
-    Args:
-        hysteresis: a threshold is left only this much below it, so that a value that sways around it passes it once.
-    """
-
-    def __init__(self, thresholds: Sequence[float], hysteresis: float) -> None:
-        self.thresholds = tuple(thresholds)
-        self.level = 0
-        self._hysteresis = hysteresis
-
-    def move(self, value: float) -> range:
-        """Move the level to where this value puts it; the levels that are newly reached, none on the way down."""
-        before = self.level
-        self.level = sum(
-            value >= threshold - (self._hysteresis if before >= level else 0)
-            for level, threshold in enumerate(self.thresholds, start=1)
-        )
-        return range(before + 1, self.level + 1)

@@ -12,7 +12,6 @@ import random
 import signal
 import sys
 import time
-from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock, Thread, get_native_id
 from typing import Any, Protocol
@@ -50,14 +49,6 @@ class AppServices(Protocol):
 
     def warm_up(self) -> None:
         """Load all that a chat needs; return when it is there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why a worker is to be replaced."""
-
-    text: str
-    is_for_memory: bool = True
 
 
 class WorkerRecycling:
@@ -142,9 +133,12 @@ class WorkerRecycling:
                     self._chats += 1
                     worker.nr += 1
                     self._note_chat()
-        reason = self._find_reason()
-        if reason is not None and worker.alive:
-            self._replace(reason)
+        if not worker.alive:
+            return
+        if self._max_requests and self._chats >= self._budget:
+            self._replace(f"{self._chats} chats answered", is_for_memory=False)
+        elif (reason := self._find_memory_reason()) is not None:
+            self._replace(reason, is_for_memory=True)
 
     def _note_chat(self) -> None:
         if self._chats == BASELINE_CHATS:
@@ -161,21 +155,17 @@ class WorkerRecycling:
             # gunicorn's own code for a failed boot stops the master, and with it the elder.
             sys.exit(1)
 
-    def _find_reason(self) -> Reason | None:
-        if self._max_requests and self._chats >= self._budget:
-            return Reason(f"{self._chats} chats answered", is_for_memory=False)
+    def _find_memory_reason(self) -> str | None:
         rest_s = MEMORY_REST_S * 2 ** min(self.handover.memory_streak, MOST_DOUBLINGS)
         if not self._is_used or time.monotonic() - max(self._started_at, self.handover.memory_replaced_at) < rest_s:
             return None
-        if self._asked_for is not None:
-            return Reason(self._asked_for)
-        if self._baseline_mb is not None:
+        if self._asked_for is None and self._baseline_mb is not None:
             growth_mb = self._probe.own().anonymous_mb - self._baseline_mb
             if growth_mb > self._probe.limit_mb * GROWTH_SHARE_OF_LIMIT / self._workers:
-                return Reason(f"grown by {growth_mb:.0f} MB")
-        return None
+                return f"grown by {growth_mb:.0f} MB"
+        return self._asked_for
 
-    def _replace(self, reason: Reason) -> None:
+    def _replace(self, reason: str, *, is_for_memory: bool) -> None:
         """Ask for a successor, or to leave first: once in a while, and when no other worker is being replaced."""
         with self._lock:
             now = time.monotonic()
@@ -188,8 +178,8 @@ class WorkerRecycling:
             self._next_ask_at = now + self._retry_s
             self._retry_s = min(self._retry_s * 2, LONGEST_RETRY_S)
         what = "hand-over" if has_room else "stop first"
-        logger.info("Memory [%s: %s]: %s", what, reason.text, self._probe.describe())
-        self.handover.send("ask" if has_room else "leave", is_for_memory=reason.is_for_memory)
+        logger.info("Memory [%s: %s]: %s", what, reason, self._probe.describe())
+        self.handover.send("ask" if has_room else "leave", is_for_memory=is_for_memory)
         # Where the whole server stops instead, nobody goes on with the clients of this worker.
         self._worker.is_followed = lambda: self.handover.stage in (Stage.RETIRING, Stage.LEAVING)
         os.kill(self._worker.ppid, signal.SIGTTIN)

@@ -25,7 +25,7 @@ from src.server.client_socket import PATIENCE_S, ClientSocket, Stalls
 from src.server.connection import Connection, error_bytes
 from src.server.pool import Pool
 from src.server.relay import Relay
-from src.server.request_framing import BodyRefused, MalformedHead
+from src.server.request_framing import BodyRefused
 from src.server.waiting_room import WaitingRoom
 
 # A connection that is closed still reads this long, so that the client gets what was written. One that waits when the
@@ -48,8 +48,8 @@ KEPT_FOR_PROBES = 8
 class BoundedWorker(ThreadWorker):  # type: ignore[misc]
     """gthread with a poller that reads whole requests."""
 
-    # Made once, in the master, by the first worker that is prepared there.
-    _relay: Relay
+    # Made in the master, which imports this class for all its workers.
+    _relay = Relay()
     # Tells, when this one stops, whether another worker goes on.
     is_followed: Callable[[], bool] = staticmethod(lambda: False)
 
@@ -59,8 +59,6 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         # The rest is for the index and the model, which hold 32, and for the connections to the LLM.
         self._most = min(self.worker_connections, files // 3 if files > 0 else self.worker_connections)
-        if not hasattr(BoundedWorker, "_relay"):
-            BoundedWorker._relay = Relay()
         self._stalls = Stalls()
         self._pipelined: deque[Connection] = deque()
         self._busy, self._swept_at = 0, 0.0
@@ -77,19 +75,15 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         if cfg.is_ssl:
             sys.exit("The server cannot start: this worker has no TLS. Let a proxy do it.")
 
-    def init_process(self) -> None:
-        """Make the pool for probes beside the one for everything else."""
-        self._probes = Pool(PROBE_THREADS)
-        super().init_process()
-
     def get_thread_pool(self) -> Pool:
         """Make the pool for everything but probes."""
         return Pool(self.cfg.threads)
 
     def run(self) -> None:
         """Serve until told to stop; then finish what was begun."""
-        self.tpool.submit(int)
-        self._probes.submit(int)
+        self._probes = Pool(PROBE_THREADS)
+        for pool in (self.tpool, self._probes):
+            pool.submit(int)  # so that it has a thread, and goes on where the system gives no more
         self.poller.register(self.method_queue.fileno(), selectors.EVENT_READ, self.method_queue.run_callbacks)
         self._waiting = WaitingRoom(self.poller, self._read)
         self.poller.register(self._relay, selectors.EVENT_READ, self._take_over)
@@ -162,7 +156,7 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
     def finish_request(self, connection: Connection, future: "Future[bool]") -> None:
         """Take a connection back from its thread; called in the loop."""
         self._busy -= 1
-        if not future.exception() and future.result() and not connection.is_last:
+        if not future.exception() and future.result() and not connection.framing.is_malformed:
             connection.expect_request(connection.parser.unreader.take_buffered())
             connection.is_known = True
             if not self.alive:
@@ -212,9 +206,6 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         try:
             if connection.framing.is_whole(connection.received):
                 return self._answer(connection)
-        except MalformedHead:
-            connection.is_last = True
-            return self._answer(connection)
         except BodyRefused as exc:
             return self._refuse(connection, exc.status, exc.code, str(exc))
         connection.note_piece(self._stops_waiting_at)

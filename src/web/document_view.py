@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from html import escape
 from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -35,6 +36,7 @@ _TAGS = {"p", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "table", "thead", 
 _ATTRIBUTES = {"a": {"href"}, "mark": {"id"}, "span": {"id", "class"}, "ol": {"start"}, "*": {"dir"}}
 
 Span = tuple[int, int]
+Link = tuple[int, int, str]
 
 
 def parse_mark(
@@ -63,7 +65,7 @@ def excerpt(text: str, limit_chars: int = 320) -> str:
 def render_part(
     text: str,
     passages: Sequence[Chunk],
-    links: Sequence[tuple[int, int, str]],
+    links: Sequence[Link],
     mark: Span | None,
     *,
     offset: int = 0,
@@ -77,35 +79,35 @@ def render_part(
     """
     import nh3
 
-    tags: list[str] = []
-    events: list[tuple[int, int, str]] = []
-
-    def put(at: int, order: int, tag: str) -> None:
-        if 0 <= at <= len(text):
-            events.append((at, order, f"\ufdd0{len(tags)}\ufdd1"))
-            tags.append(tag)
-
-    for chunk in passages:
-        start = chunk.start - offset
-        for at, _ in islice(_words(text, start, chunk.end - offset), 1):  # none where it only begins or ends code
-            put(at, 1, f'<span class="cut" id="p{chunk.number + 1}">{chunk.number + 1}</span>')
-    marked = _words(text, max(0, mark[0] - offset), max(0, mark[1] - offset)) if mark else ()
-    for number, (start, end) in enumerate(marked):
-        put(start, 2, '<mark id="marked">' if number == 0 else "<mark>")
-        put(end, -2, "</mark>")
-    for start, end, target in links:
-        href = target if target.startswith(WEB_ADDRESSES) else f"/documents/{quote(target)}"
-        put(start - offset, 3, f'<a href="{escape(href)}">')
-        put(end - offset, -3, "</a>")
+    tags = [tag for tag in _placed_tags(text, passages, links, mark, offset) if 0 <= tag[0] <= len(text)]
+    tags.sort(key=itemgetter(0, 1))
     pieces, at = [], 0
-    for place, _, sign in sorted(events):
-        pieces += [text[at:place], sign]
+    for number, (place, _, _) in enumerate(tags):
+        pieces += [text[at:place], f"\ufdd0{number}\ufdd1"]
         at = place
     signed = "".join([*pieces, text[at:]])
     html = _plain(signed) if is_plain else _markdown(signed)
-    html = _SIGN.sub(lambda sign: tags[int(sign[1])], html)
+    html = _SIGN.sub(lambda sign: tags[int(sign[1])][2], html)
     clean = nh3.clean(html, tags=_TAGS, attributes=_ATTRIBUTES, url_schemes={"http", "https", "mailto"})
     return Markup(clean)  # noqa: S704 - only the tags above are left in it
+
+
+def _placed_tags(
+    text: str, passages: Sequence[Chunk], links: Sequence[Link], mark: Span | None, offset: int
+) -> Iterator[tuple[int, int, str]]:
+    """Give each tag with its place in the part, and its order among those of one place: what ends there is first."""
+    for chunk in passages:
+        words = _words(text, chunk.start - offset, chunk.end - offset)
+        for at, _ in islice(words, 1):  # none where it only begins or ends code
+            yield at, 1, f'<span class="cut" id="p{chunk.number + 1}">{chunk.number + 1}</span>'
+    marked = _words(text, max(0, mark[0] - offset), max(0, mark[1] - offset)) if mark else ()
+    for number, (start, end) in enumerate(marked):
+        yield start, 2, '<mark id="marked">' if number == 0 else "<mark>"
+        yield end, -2, "</mark>"
+    for start, end, target in links:
+        href = target if target.startswith(WEB_ADDRESSES) else f"/documents/{quote(target)}"
+        yield start - offset, 3, f'<a href="{escape(href)}">'
+        yield end - offset, -3, "</a>"
 
 
 def _words(text: str, start: int, end: int) -> Iterator[Span]:

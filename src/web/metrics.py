@@ -10,12 +10,9 @@ from src.web.services import Services
 def write_metrics(services: Services) -> tuple[bytes, str]:
     """Give the metrics as text, and their content type."""
     # Imported here: it costs 1 MB, which only a server that is asked for metrics pays.
-    from prometheus_client import CollectorRegistry, generate_latest
-    from prometheus_client.exposition import CONTENT_TYPE_LATEST
+    from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(services))
-    return generate_latest(registry), CONTENT_TYPE_LATEST
+    return generate_latest(_Collector(services)), CONTENT_TYPE_LATEST
 
 
 class _Collector:
@@ -42,18 +39,15 @@ class _Collector:
         yield GaugeMetricFamily("rag_ready", "1 when the services are loaded", value=is_ready)
         has_vectors = self._services.loaded().get("vector_store") and not self._services.vectors_problem()
         yield GaugeMetricFamily("rag_vectors_up", "1 when searches find the vectors", value=float(bool(has_vectors)))
-        events = CounterMetricFamily("rag_memory_events", "Mode changes, trims, refusals", labels=["event"])
-        for name, number in sorted(memory.counts.items()):
-            events.add_metric([name], number)
-        yield events
-        chats = CounterMetricFamily("rag_chats", "Answered chats of this worker", labels=["answered_by"])
-        for answered_by, number in sorted(self._services.chat_counts.items()):
-            chats.add_metric([answered_by], number)
-        yield chats
-        feedback = CounterMetricFamily("rag_feedback", "Feedback on answers", labels=["verdict"])
-        for verdict, number in sorted(self._services.feedback_counts.items()):
-            feedback.add_metric([verdict], number)
-        yield feedback
+        for name, text, label, counts in (
+            ("rag_memory_events", "Mode changes, trims, refusals", "event", memory.counts),
+            ("rag_chats", "Answered chats of this worker", "answered_by", self._services.chat_counts),
+            ("rag_feedback", "Feedback on answers", "verdict", self._services.feedback_counts),
+        ):
+            counter = CounterMetricFamily(name, text, labels=[label])
+            for value, number in sorted(counts.items()):
+                counter.add_metric([value], number)
+            yield counter
         yield from self._caches()
 
     def _caches(self) -> Iterator[Any]:

@@ -13,7 +13,8 @@ import pytest
 
 from benchmarks.cgroup_box import Box, BoxUnavailable
 from src.memory import memory_probe
-from src.memory.memory_probe import MemoryProbe, MemoryReading, read_own_memory, read_processes
+from src.memory.memory_probe import MemoryProbe, MemoryReading
+from tests.memory.fake_memory import FakeMemory
 
 MB = 1024 * 1024
 
@@ -130,15 +131,18 @@ def test_processes_are_read_once_a_second_at_most(tmp_path: Path, monkeypatch: p
     assert read_after(0, 6000) == 6000
 
 
-def test_what_is_available_is_what_the_limit_leaves() -> None:
+def test_what_is_available_is_what_the_limit_leaves(tmp_path: Path) -> None:
     """Not less than nothing."""
-    assert MemoryReading(70.0, 256.0, "cgroup2").available_mb == 186
-    assert MemoryReading(300.0, 256.0, "cgroup2").available_mb == 0
+    memory = FakeMemory(tmp_path, limit_mb=256)
+    memory.hold(50)
+    for charged_mb, available_mb in ((70, 186), (300, 0)):
+        memory.charge(charged_mb)
+        assert memory.probe.describe().endswith(f", available={available_mb}.0 MB")
 
 
 def test_own_memory_is_as_psutil_sees_it() -> None:
     """psutil is the second implementation; between the two readings a page or two may come."""
-    mine, theirs = read_own_memory(), psutil.Process().memory_full_info()
+    mine, theirs = MemoryProbe(512).own(), psutil.Process().memory_full_info()
     assert mine.rss_mb == pytest.approx(theirs.rss / MB, rel=0.02)
     assert mine.vms_mb == pytest.approx(theirs.vms / MB, rel=0.02)
     assert mine.anonymous_mb == pytest.approx((theirs.rss - theirs.shared) / MB, rel=0.02)
@@ -146,14 +150,17 @@ def test_own_memory_is_as_psutil_sees_it() -> None:
 
 def test_own_memory_without_proc_is_the_rss(tmp_path: Path) -> None:
     """On a Mac that is all that there is."""
-    without = read_own_memory(tmp_path)
-    assert without.rss_mb == without.anonymous_mb == pytest.approx(read_own_memory().rss_mb, rel=0.02)
+    probe = MemoryProbe(512, proc=tmp_path / "none")
+    without = probe.own()
+    assert without.rss_mb == without.anonymous_mb == pytest.approx(MemoryProbe(512).own().rss_mb, rel=0.02)
     assert without.vms_mb == 0.0
+    reading = probe.read()
+    assert (reading.source, reading.charged_mb) == ("rss", pytest.approx(without.rss_mb, rel=0.02))
 
 
 def test_report_of_a_lone_process_is_as_psutil_sees_it() -> None:
     """pytest is no gunicorn: one process, whose parent is another program."""
-    (mine,) = read_processes()
+    (mine,) = MemoryProbe(512).processes()
     theirs = psutil.Process().memory_full_info()
     assert (mine.pid, mine.role, mine.threads) == (os.getpid(), "single", psutil.Process().num_threads())
     assert mine.rss_mb == pytest.approx(theirs.rss / MB, rel=0.02)
@@ -166,7 +173,6 @@ def test_charge_without_a_cgroup_is_every_process_of_the_server() -> None:
     program = """
 import os
 from src.memory.memory_probe import MemoryProbe
-from src.memory.memory_probe import list_pids
 master = os.getpid()
 read_end, write_end = os.pipe()
 if os.fork() == 0:
@@ -174,12 +180,12 @@ if os.fork() == 0:
     os._exit(0)
 if os.fork() == 0:
     kept = bytearray(b"x") * (30 * 2**20)
-    pids = list_pids()
     probe = MemoryProbe(512)
     before = probe.read().charged_mb
     kept += bytearray(b"x") * (30 * 2**20)
     after = probe.read(is_fresh=True).charged_mb
-    roles = [process.role for process in probe.processes()]
+    processes = probe.processes()
+    pids, roles = [process.pid for process in processes], [process.role for process in processes]
     ok = pids[0] == master and len(set(pids)) == 3 and os.getpid() in pids and roles == ["master", "worker", "worker"]
     print(ok, 25 < after - before < 100, flush=True)
     os.write(write_end, b"x")

@@ -43,7 +43,7 @@ class Worker:
         self.hold(30, charged_mb=60)
         self.recycling = WorkerRecycling()
         self.recycling.configure(max_requests, jitter, self._memory.probe)
-        self.recycling.handover._move(Stage.NONE, streak)
+        self.recycling.handover._note_memory(streak, 0.0)
         monkeypatch.setattr(self.recycling.handover, "send", self._note)
         self.recycling.handover.birth = birth
         self.recycling.serve(self)
@@ -263,7 +263,7 @@ def test_memory_that_a_sibling_gave_back_has_time_to_show(tmp_path: Path, monkey
     """After a replacement for memory nobody is replaced for it for twice the rest; and no more, if all is well then."""
     worker = start(tmp_path, monkeypatch, max_requests=0)
     worker.now += 10_000
-    worker.recycling.handover._move(Stage.NONE, 1, worker.now - 1)
+    worker.recycling.handover._note_memory(1, worker.now - 1)
     worker.recycling.request("memory at 90%")
     worker.now += 118
     worker.chat()

@@ -2,12 +2,18 @@
 
 import pytest
 
-from src.memory.thresholds import HYSTERESIS_PERCENT, MODES, PRESSURE_PERCENT, Thresholds, workers_with_room
+from src.memory.memory_manager import count_passed
+from src.memory.thresholds import HYSTERESIS_PERCENT, MODES, PRESSURE_PERCENT, workers_with_room
 from src.records import MemoryMode
 
 
-def pressure() -> Thresholds:
-    return Thresholds(PRESSURE_PERCENT, HYSTERESIS_PERCENT)
+def levels(*percents: float) -> list[int]:
+    """Return the level after each value, of which the first finds none passed."""
+    found: list[int] = []
+    for percent in percents:
+        before = found[-1] if found else 0
+        found.append(count_passed(percent, PRESSURE_PERCENT, before=before, hysteresis=HYSTERESIS_PERCENT))
+    return found
 
 
 @pytest.mark.parametrize(
@@ -38,22 +44,12 @@ def test_level_is_entered_at_its_threshold_and_left_five_points_below(
     before: float, percent: float, level: int
 ) -> None:
     """From NORMAL through CAUTIOUS and DEGRADED to exhausted, and back."""
-    thresholds = pressure()
-    thresholds.move(before)
-    thresholds.move(percent)
-    assert thresholds.level == level
+    assert levels(before, percent)[-1] == level
 
 
 def test_value_that_sways_around_a_threshold_passes_it_once() -> None:
     """Hysteresis: 77, 79, 77, 79, ... is one passing, not one for each chat."""
-    thresholds = pressure()
-    assert [list(thresholds.move(percent)) for percent in (77, 79) * 5] == [[], [1], *([[]] * 8)]
-
-
-def test_jump_reaches_every_level_on_its_way_and_a_fall_reaches_none() -> None:
-    """What is counted for each level must not depend on how fast memory grew."""
-    thresholds = pressure()
-    assert [list(thresholds.move(percent)) for percent in (90, 99, 10)] == [[1, 2], [3], []]
+    assert levels(*(77, 79) * 5) == [0, *([1] * 9)]
 
 
 def test_mode_of_each_level() -> None:
