@@ -53,15 +53,14 @@ class Integrity:
         # The message about a set of files with a damaged one, by the signature of the set.
         self._told: dict[bytes, str] = {}
 
-    def check_index(self) -> None:
-        """Compare the index's files.
+    def check_index(self, manifest: Manifest) -> None:
+        """Compare the files of the index that has this manifest.
 
         Raises:
             ArtifactError: naming the first one that is damaged.
         """
         sums = read_checksums(self._index_dir)
-        files = Manifest.load(self._index_dir, texts_only=self._texts_only).results.file_bytes
-        unnamed = {MANIFEST_FILE, *files} - {PurePosixPath(name).name for name in sums}
+        unnamed = {MANIFEST_FILE, *manifest.results.file_bytes} - {PurePosixPath(name).name for name in sums}
         require_whole(not unnamed, f"{CHECKSUMS_FILE} does not name {min(unnamed, default='')}")
         if self._texts_only:
             sums = {name: digest for name, digest in sums.items() if "/" not in name}
