@@ -60,7 +60,7 @@ def get_embedding_service(config: Config) -> Encoder:
     if config.embedding_backend == "sentence-transformers":
         from src.embedding.sentence_transformers_encoder import SentenceTransformersEncoder, full_name
 
-        built, named = read_manifest(config).spec.model_name, full_name(config.embedding_model_name)
+        built, named = get_index(config).manifest.spec.model_name, full_name(config.embedding_model_name)
         if built != named:
             cure = f"Set EMBEDDING_MODEL_NAME={built}, or rebuild the index with the other model."
             raise ArtifactError(f"The index was built with {built}, but EMBEDDING_MODEL_NAME is {named}. {cure}")
@@ -83,7 +83,7 @@ def get_vector_store(config: Config) -> VectorSearch:
 def get_index(config: Config) -> Index:
     """Open the index: its texts and words at once; a search by meaning asks for the model and the vectors."""
     manifest = read_manifest(config)
-    get_integrity(config).check_index()
+    get_integrity(config).check_index(manifest)
     return open_index(
         config.index_dir,
         manifest=manifest,

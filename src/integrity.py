@@ -12,9 +12,11 @@ import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import astuple, dataclass, replace
 from mmap import mmap
 from pathlib import Path, PurePosixPath
 from threading import Thread, get_native_id
+from typing import Any
 
 from src.artifacts import CHECKSUMS_FILE, EXPORT, MANIFEST_FILE, REBUILD, Manifest, ModelCard, sha256_of
 from src.checksums import read_checksums, require_whole
@@ -29,13 +31,33 @@ BACKGROUND_NICENESS = 10
 CLOCK_TICK_S = 2.0
 # After a load that ended its worker. Each further one makes it four times as long.
 FIRST_REST_S = 60.0
-# Signatures of the index and the model that are whole, of files that are damaged, of the load that runs; its process,
-# how many loads of these files have ended their process, and when the last one began.
-_PAGE = struct.Struct("<16s16s16s16sIId")
-_INDEX, _MODEL, _DAMAGED, _LOADING, _PID, _KILLS, _BEGAN = range(7)
-_CURES = {_INDEX: REBUILD, _MODEL: EXPORT}
+_CURES = {"index": REBUILD, "model": EXPORT}
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What every worker knows, as it lies in shared memory.
+
+    Args:
+        index, model: signature of the files that were found whole.
+        damaged, damage: signature of files of which one is damaged, and the message about it.
+        loading, pid, began: signature of the files that are being loaded, by which process, since when.
+        kills: how many loads of these files have ended their process.
+    """
+
+    index: bytes
+    model: bytes
+    damaged: bytes
+    damage: bytes
+    loading: bytes
+    pid: int
+    began: float
+    kills: int
+
+
+_PAGE = struct.Struct("<16s16s16s1000s16sIdI")
 
 
 class Integrity:
@@ -48,24 +70,21 @@ class Integrity:
     def __init__(self, index_dir: Path, model_dir: Path, *, texts_only: bool = False) -> None:
         self._index_dir, self._model_dir, self._texts_only = index_dir, model_dir, texts_only
         self._page = mmap(-1, _PAGE.size)
-        # By place in the page: the signature, and what was too large to be read before the load.
-        self._unread: dict[int, tuple[bytes, dict[Path, str]]] = {}
-        # The message about a set of files with a damaged one, by the signature of the set.
-        self._told: dict[bytes, str] = {}
+        # Of the index and the model: the signature, and what was too large to be read before the load.
+        self._unread: dict[str, tuple[bytes, dict[Path, str]]] = {}
 
-    def check_index(self) -> None:
-        """Compare the index's files.
+    def check_index(self, manifest: Manifest) -> None:
+        """Compare the files of the index that has this manifest.
 
         Raises:
             ArtifactError: naming the first one that is damaged.
         """
         sums = read_checksums(self._index_dir)
-        files = Manifest.load(self._index_dir, texts_only=self._texts_only).results.file_bytes
-        unnamed = {MANIFEST_FILE, *files} - {PurePosixPath(name).name for name in sums}
+        unnamed = {MANIFEST_FILE, *manifest.results.file_bytes} - {PurePosixPath(name).name for name in sums}
         require_whole(not unnamed, f"{CHECKSUMS_FILE} does not name {min(unnamed, default='')}")
         if self._texts_only:
             sums = {name: digest for name, digest in sums.items() if "/" not in name}
-        self._check(self._index_dir, sums, _INDEX)
+        self._check(self._index_dir, sums, "index")
 
     def check_model(self) -> None:
         """Compare the model's files.
@@ -73,11 +92,11 @@ class Integrity:
         Raises:
             ArtifactError: naming the first one that is damaged.
         """
-        self._check(self._model_dir, ModelCard.load(self._model_dir).files, _MODEL)
+        self._check(self._model_dir, ModelCard.load(self._model_dir).files, "model")
 
     def forget(self) -> None:
         """Trust no file any more, because one that was whole could not be used."""
-        self._write({_INDEX: b"", _MODEL: b""})
+        self._write(index=b"", model=b"")
 
     @contextmanager
     def loading(self) -> Iterator[None]:
@@ -87,19 +106,19 @@ class Integrity:
             ArtifactError: it did not.
         """
         signature = _sign([*self._index_dir.rglob("*"), *self._model_dir.glob("*")])
-        *_, last, pid, kills, began = self._read()
-        if last != signature:
-            kills = 0
-        elif not is_alive(pid):
+        known = self._read()
+        is_same = known.loading == signature
+        kills = known.kills if is_same else 0
+        if is_same and not is_alive(known.pid):
             kills += 1
-            if time.time() - began < FIRST_REST_S * 4 ** (kills - 1):
+            if time.time() - known.began < FIRST_REST_S * 4 ** (kills - 1):
                 message = "Loading the index and the model has ended the process that did it: one of them is damaged"
                 raise ArtifactError(f"{message}, or memory is too small for them. {REBUILD}")
-        self._write({_LOADING: signature, _PID: os.getpid(), _KILLS: kills, _BEGAN: time.time()})
+        self._write(loading=signature, pid=os.getpid(), began=time.time(), kills=kills)
         try:
             yield
         finally:
-            self._write({_LOADING: b"", _KILLS: 0})
+            self._write(loading=b"", kills=0)
 
     def read_large_files(self, on_damage: Callable[[], None]) -> None:
         """Compare in the background what was too large to be read before the load."""
@@ -107,50 +126,49 @@ class Integrity:
         if unread:
             Thread(target=self._read_in_background, args=(unread, on_damage), name="integrity", daemon=True).start()
 
-    def _check(self, folder: Path, sums: Mapping[str, str], slot: int) -> None:
+    def _check(self, folder: Path, sums: Mapping[str, str], part: str) -> None:
         paths = {folder / name: digest for name, digest in sums.items()}
         signature = _sign(paths)
-        page = self._read()
-        if page[slot] == signature:
+        known = self._read()
+        if getattr(known, part) == signature:
             return
-        if page[_DAMAGED] == signature or signature in self._told:
-            raise ArtifactError(self._told.get(signature, f"A file in {folder} is damaged. {_CURES[slot]}"))
+        if known.damaged == signature:
+            raise ArtifactError(known.damage.rstrip(b"\0").decode(errors="replace"))
         total, large = 0, {}
         for path in sorted(paths, key=_size_of):
             total += _size_of(path)
             if total > READ_BEFORE_LOAD_BYTES:
                 large[path] = paths[path]
-            elif damage := _find_damage(path, paths[path], _CURES[slot]):
+            elif damage := _find_damage(path, paths[path], _CURES[part]):
                 if not _was_just_written(paths):
-                    self._told[signature] = damage
+                    self._write(damaged=signature, damage=damage.encode(errors="replace"))
                 raise ArtifactError(damage)
         if large:
-            self._unread[slot] = signature, large
+            self._unread[part] = signature, large
         else:
-            self._write({slot: signature})
+            self._write(**{part: signature})
 
     def _read_in_background(
-        self, unread: dict[int, tuple[bytes, dict[Path, str]]], on_damage: Callable[[], None]
+        self, unread: dict[str, tuple[bytes, dict[Path, str]]], on_damage: Callable[[], None]
     ) -> None:
         os.setpriority(os.PRIO_PROCESS, get_native_id(), BACKGROUND_NICENESS)
-        for slot, (signature, sums) in unread.items():
+        for part, (signature, sums) in unread.items():
             try:
                 for path, digest in sums.items():
-                    if damage := _find_damage(path, digest, _CURES[slot]):
+                    if damage := _find_damage(path, digest, _CURES[part]):
                         raise ArtifactError(damage)
             except ArtifactError as exc:
                 logger.error("Index or model unusable: %s", exc)
-                self._write({_DAMAGED: signature})
+                self._write(damaged=signature, damage=str(exc).encode(errors="replace"))
                 on_damage()
             else:
-                self._write({slot: signature})
+                self._write(**{part: signature})
 
-    def _read(self) -> tuple[bytes, bytes, bytes, bytes, int, int, float]:
-        return _PAGE.unpack_from(self._page)
+    def _read(self) -> _Known:
+        return _Known(*_PAGE.unpack_from(self._page))
 
-    def _write(self, changes: Mapping[int, object]) -> None:
-        values = [changes.get(place, value) for place, value in enumerate(self._read())]
-        _PAGE.pack_into(self._page, 0, *values)
+    def _write(self, **changes: Any) -> None:
+        _PAGE.pack_into(self._page, 0, *astuple(replace(self._read(), **changes)))
 
 
 def _find_damage(path: Path, digest: str, cure: str) -> str:

@@ -231,12 +231,13 @@ def test_server_of_vectors_makes_their_files_needless(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="has 0 bytes"):
         read_manifest(config)
     config = replace(config, chroma_url="http://127.0.0.1:1")
-    assert read_manifest(config).results.chunks > 0
-    get_integrity(config).check_index()
+    manifest = read_manifest(config)
+    assert manifest.results.chunks > 0
+    get_integrity(config).check_index(manifest)
     texts = tmp_path / "index" / "lexical.sqlite3"
     texts.write_bytes(texts.read_bytes()[:-1] + b"x")
     with pytest.raises(ArtifactError, match=r"lexical\.sqlite3 is damaged"):
-        get_integrity(config).check_index()
+        get_integrity(config).check_index(manifest)
     texts.write_bytes(b"short")
     with pytest.raises(ArtifactError, match="has 5 bytes"):
         read_manifest(config)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-SHARED = {"src.records", "src.errors", "src.config", "src.artifacts", "src.checksums", "src.circuit_breaker"}
+SHARED = {"src.records", "src.errors", "src.config", "src.artifacts", "src.checksums"}
 # Each package, and what of the project it may import besides itself and what is shared.
 ARROWS: dict[str, set[str]] = {
     "web": {"src.readiness", "src.rag.rag_pipeline", "src.retrieval", "src.memory"},

@@ -58,28 +58,26 @@ class EmbeddingService:
         Returns:
             Array of shape (len(texts), dimension), rows of norm 1.
         """
-        return self._embed(texts, self.card.prompts.get("passage", ""))
+        embeddings = np.empty((len(texts), self.card.dimension), dtype=np.float32)
+        for row, text in enumerate(texts):
+            embeddings[row] = self._embed("passage", text)
+        return embeddings
 
     def embed_question(self, question: str) -> NDArray[np.float32]:
         """Embed one question; (dimension,), norm 1."""
-        row: NDArray[np.float32] = self._embed([question], self.card.prompts.get("query", ""))[0]
-        return row
+        return self._embed("query", question)
 
     def find_token(self, word: str) -> int | None:
         """Return the number of a word that is one token; vocabularies count the more frequent words first."""
         token: int | None = self._tokenizer.token_to_id(self._word_mark + word)
         return token
 
-    def _embed(self, texts: Sequence[str], prompt: str) -> NDArray[np.float32]:
-        embeddings = np.empty((len(texts), self.card.dimension), dtype=np.float32)
+    def _embed(self, kind: str, text: str) -> NDArray[np.float32]:
+        """Embed one text with the prompt of its kind."""
         with self._lock:
-            for row, text in enumerate(texts):
-                embeddings[row] = self._run(self._tokenizer.encode(prompt + text).ids)
-        return embeddings
-
-    def _run(self, ids: Sequence[int]) -> NDArray[np.float32]:
-        input_ids = np.array([ids], dtype=np.int64)
-        outputs = self._session.run(None, {"input_ids": input_ids, "attention_mask": np.ones_like(input_ids)})
+            ids = self._tokenizer.encode(self.card.prompts.get(kind, "") + text).ids
+            input_ids = np.array([ids], dtype=np.int64)
+            outputs = self._session.run(None, {"input_ids": input_ids, "attention_mask": np.ones_like(input_ids)})
         embedding: NDArray[np.float32] = outputs[0][0]
         return embedding
 

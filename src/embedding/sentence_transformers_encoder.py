@@ -34,10 +34,11 @@ class SentenceTransformersEncoder:
             device: a torch device such as `cuda`; None: the best one there is.
 
         Raises:
-            BuildError: there is no such model, or no such device here.
+            BuildError: there is no such model, it does not say which prompt is for what, or no such device here.
         """
         with _translated(device):
             self._model = load_sentence_transformer(name_or_path, device)
+        self._prompts = find_prompts(self._model)
         self._device = device
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -59,11 +60,11 @@ class SentenceTransformersEncoder:
         token: int | None = tokenizer.token_to_id(find_word_mark(tokenizer) + word)
         return token
 
-    def _embed(self, texts: Sequence[str], prompt: str) -> NDArray[np.float32]:
+    def _embed(self, texts: Sequence[str], kind: str) -> NDArray[np.float32]:
         if not texts:
             return np.empty((0, self._model.get_embedding_dimension() or 0), dtype=np.float32)
         with _translated(self._device):
-            return encode(self._model, texts, find_prompts(self._model).get(prompt, ""))
+            return encode(self._model, texts, self._prompts.get(kind, ""))
 
 
 def encode(model: "SentenceTransformer", texts: Sequence[str], prompt: str) -> NDArray[np.float32]:

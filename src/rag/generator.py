@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
-from src.circuit_breaker import CircuitBreaker
 from src.errors import GenerationError
 from src.rag.chat_client import CallFailed, ChatClient, ChatMessage
+from src.rag.circuit_breaker import CircuitBreaker
 
 MAX_RETRIES = 2
 BACKOFF_S = 0.5

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import suppress
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from src.circuit_breaker import CircuitBreaker
 from src.config import Config
 from src.errors import VectorsUnavailable
 from src.records import Filters
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 3.0
 # After a failure, which was two tries, a question every few seconds finds out whether the server is back.
-OPEN_S = 3.0
+PAUSE_S = 3.0
 PUSH = "Run ./run.sh build push with the settings of this server."
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class ServerVectors:
         self._server = ChromaServer(config, TIMEOUT_S, retries=1)
         self._name, self._chunks = name_collection(fingerprint), chunks
         self._collection: str | None = None
-        self._breaker = CircuitBreaker(failures_to_open=1, open_s=OPEN_S)
+        self._tried_at = 0.0
 
     def search(self, embedding: NDArray[np.float32], limit: int, filters: Filters) -> list[ScoredId]:
         """Return up to `limit` chunks nearest to a unit-norm embedding, best first; the score is the cosine.
@@ -51,7 +51,8 @@ class ServerVectors:
         problem = self.problem
         if problem is None:
             return self._ask(embedding, limit, filters)
-        if self._breaker.allows():
+        if time.monotonic() - self._tried_at >= PAUSE_S:
+            self._tried_at = time.monotonic()
             # A thread, so that nobody waits for a server that hangs. Without threads, the next question tries.
             with suppress(RuntimeError):
                 Thread(target=self._try_again, args=(embedding,), name="vectors", daemon=True).start()
@@ -72,10 +73,8 @@ class ServerVectors:
             if self.problem != str(exc):
                 logger.error("Answering by words only: %s", exc)
             if not isinstance(exc, Refused):  # the server is there for other requests
-                self._breaker.record_failure()
-                self.problem = str(exc)
+                self._tried_at, self.problem = time.monotonic(), str(exc)
             raise
-        self._breaker.record_success()
         if self.problem is not None:
             logger.warning("The vectors answer again.")
             self.problem = None

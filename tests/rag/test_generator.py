@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from src.circuit_breaker import CircuitBreaker
 from src.errors import GenerationError
 from src.rag.chat_client import CallFailed, ChatMessage
+from src.rag.circuit_breaker import CircuitBreaker
 from src.rag.generator import Generator
 from src.rag.openai_client import OpenAIClient
 from tests.llm_server import SSE, LLMServer, Reply, event, failed, serve_llm, streamed

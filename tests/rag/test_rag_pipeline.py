@@ -7,7 +7,6 @@ from contextlib import ExitStack
 
 import pytest
 
-from src.circuit_breaker import CircuitBreaker
 from src.rag.answer_writer import (
     LLM_BROKE_OFF,
     LLM_FAILED,
@@ -20,6 +19,7 @@ from src.rag.answer_writer import (
     WORDS_ONLY,
 )
 from src.rag.chat_client import CallFailed, ChatMessage
+from src.rag.circuit_breaker import CircuitBreaker
 from src.rag.generator import Generator
 from src.rag.openai_client import OpenAIClient
 from src.rag.rag_pipeline import RAGPipeline

@@ -92,7 +92,7 @@ def test_tenant_and_database_are_asked_for(proxy: Proxy) -> None:
 
 def test_server_that_hangs_is_given_up_after_one_retry(monkeypatch: pytest.MonkeyPatch) -> None:
     """It accepts and never answers: two waits of the limit, and none for the next questions, which try again."""
-    monkeypatch.setattr(server_vectors, "OPEN_S", 0.0)
+    monkeypatch.setattr(server_vectors, "PAUSE_S", 0.0)
     monkeypatch.setattr(server_vectors, "TIMEOUT_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         server = open_at(f"http://127.0.0.1:{silent.getsockname()[1]}")
@@ -113,7 +113,7 @@ def test_server_that_comes_back_is_found_after_the_pause(
     """Nobody waits for the trial; the log says once that it is away and once that it answers again."""
     now = SimpleNamespace(s=0.0)
     server = open_at(f"http://127.0.0.1:{free_port()}")
-    monkeypatch.setattr(server._breaker, "_clock", lambda: now.s)
+    monkeypatch.setattr(server_vectors, "time", SimpleNamespace(monotonic=lambda: now.s))
     with caplog.at_level(logging.WARNING, "src"):
         for now.s in (0.0, 2.9):
             with pytest.raises(VectorsUnavailable):

@@ -33,31 +33,22 @@ class ModelOrigin:
     @classmethod
     def find(cls, name_or_path: str) -> Self:
         """Look at the folder or the local cache of a model that has just been loaded."""
+        is_own = Path(name_or_path).is_dir()
         folder = Path(locate_model(name_or_path))
+        name = folder.resolve().name if is_own else full_name(name_or_path)
         if folder.is_dir():
-            is_own = Path(name_or_path).is_dir()
-            name = folder.resolve().name if is_own else full_name(name_or_path)
-            return cls._describe(name, _hash_weights(folder), folder / "README.md", is_public=not is_own)
-        from huggingface_hub import hf_hub_download
-
-        name = full_name(name_or_path)
-        config = Path(hf_hub_download(name, "config.json"))
-        with suppress(OSError):  # the cache alone may lack it, and some models have none
-            hf_hub_download(name, "README.md")
-        return cls._describe(name, config.parent.name, config.with_name("README.md"), is_public=True)
-
-    @classmethod
-    def _describe(cls, name: str, revision: str, readme: Path, *, is_public: bool) -> Self:
-        where = f"https://huggingface.co/{name}" if is_public else "a folder of one's own"
-        attribution = f"{name}, from {where}; changed: converted to ONNX and quantised to int8 by this project"
+            revision, readme = _hash_weights(folder), folder / "README.md"
+        else:
+            revision, readme = _find_in_cache(name)
+        where = "a folder of one's own" if is_own else f"https://huggingface.co/{name}"
         metadata = _read_metadata(readme)
         licence, languages = metadata.get("license"), metadata.get("language") or ()
         return cls(
-            name,
-            revision,
-            licence if isinstance(licence, str) else UNKNOWN_LICENCE,
-            attribution,
-            (languages,) if isinstance(languages, str) else tuple(map(str, languages)),
+            name=name,
+            revision=revision,
+            licence=licence if isinstance(licence, str) else UNKNOWN_LICENCE,
+            attribution=f"{name}, from {where}; changed: converted to ONNX and quantised to int8 by this project",
+            languages=(languages,) if isinstance(languages, str) else tuple(map(str, languages)),
         )
 
     def write_licence(self, model_dir: Path) -> None:
@@ -67,6 +58,16 @@ class ModelOrigin:
         text = LICENCES / f"{self.licence}.txt"
         if text.is_file():
             (model_dir / "LICENSE").write_bytes(text.read_bytes())
+
+
+def _find_in_cache(name: str) -> tuple[str, Path]:
+    """Return the commit and the model card of a model of the hub."""
+    from huggingface_hub import hf_hub_download
+
+    config = Path(hf_hub_download(name, "config.json"))
+    with suppress(OSError):  # the cache alone may lack it, and some models have none
+        hf_hub_download(name, "README.md")
+    return config.parent.name, config.with_name("README.md")
 
 
 def _hash_weights(folder: Path) -> str:

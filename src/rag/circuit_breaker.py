@@ -1,4 +1,4 @@
-"""Stops calls to a server that keeps failing, so that nobody waits for it; for the LLM and for a Chroma server."""
+"""Stops calls to an LLM server that keeps failing, so that nobody waits for it."""
 
 import time
 from collections.abc import Callable

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from src.circuit_breaker import CircuitBreaker
+from src.rag.circuit_breaker import CircuitBreaker
 
 
 @dataclass
