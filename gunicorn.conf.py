@@ -3,6 +3,8 @@
 import logging
 import sys
 
+from gunicorn.glogging import Logger
+
 from src.config import Config
 from src.errors import ConfigError
 from src.memory.memory_probe import MemoryProbe
@@ -15,14 +17,22 @@ except ConfigError as exc:
     sys.exit(f"The server cannot start: {exc}")
 
 # This project's log lines in gunicorn's format; gunicorn sets up only its own loggers.
-log = logging.getLogger("src")
+log, access_log = logging.getLogger("src"), logging.getLogger("gunicorn.access")
 if not log.handlers:
     handler = logging.StreamHandler()
     name = settings.app_name.replace("%", "%%")
     form = f"[%(asctime)s] [%(process)d] [%(levelname)s] {name}: %(message)s"
     handler.setFormatter(logging.Formatter(form, "%Y-%m-%d %H:%M:%S %z"))
     log.addHandler(handler)
+    access_log.addHandler(handler)
 log.setLevel(settings.log_level)
+
+
+class RequestLogger(Logger):  # type: ignore[misc]
+    """Writes a line for each request, without questions, answers, keys and addresses, where all other lines go."""
+
+    access_log_enabled = settings.access_log == "on"
+
 
 probe = MemoryProbe(settings.memory_limit_mb)
 recycling = get_recycling()
@@ -55,10 +65,10 @@ control_socket_disable = True
 # GET /search takes 500 characters of any script, each up to 12 bytes in a URL.
 limit_request_line = 8190
 loglevel = settings.log_level.lower()
-# A line for each request, without questions, answers, keys and addresses; the app sets what begins with "rag512.".
-accesslog = "-" if settings.access_log == "on" else None
+logger_class = RequestLogger
+# The app sets what begins with "rag512.".
 access_log_format = (
-    "%(t)s %(p)s %(m)s %({rag512.route}e)s %(s)s: %(M)s ms, %(B)s bytes, "
+    "%(m)s %({rag512.route}e)s %(s)s: %(M)s ms, %(B)s bytes, "
     "answered_by=%({rag512.answered_by}e)s, mode=%({rag512.mode}e)s, request_id=%({x-request-id}o)s"
 )
 # Set before numpy is imported: a pool of threads costs memory, and gains nothing for matrices of one row.
