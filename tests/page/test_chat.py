@@ -8,7 +8,7 @@ from threading import Event
 
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.conftest import Server, serve
+from tests.conftest import Server, serve, wait_until
 from tests.http_server import DEADLOCK_S
 from tests.llm_server import SSE, LLMServer, Reply, event, streamed
 from tests.page.conftest import ask, last_exchange, llm_settings, open_chat, words, words_of_marks
@@ -128,6 +128,19 @@ def test_long_conversation_stays_within_the_bounds_of_the_api(page: Page, server
     assert 2 <= len(history) <= 50
     assert all(len(turn["content"]) <= 8000 for turn in history)
     expect(last_exchange(page).locator(".marker").first).to_be_visible()
+
+
+def test_reload_leaves_the_reader_in_place_and_ready_to_type(page: Page, server: Server) -> None:
+    """The conversation is drawn again under the same eyes, and the box has the keyboard."""
+    open_chat(page, server)
+    page.set_viewport_size({"width": 800, "height": 400})
+    for _ in range(2):
+        ask(page, QUESTION)
+        expect(last_exchange(page).locator(".sources")).to_be_visible()
+    page.evaluate("scrollTo(0, 300)")
+    page.reload()
+    expect(page.locator("#message")).to_be_focused()
+    wait_until(lambda: page.evaluate("scrollY") == 300, "the place of before")
 
 
 def test_stop_ends_the_answer_here_and_at_the_llm(page: Page, tmp_path: Path, llm: LLMServer) -> None:

@@ -173,6 +173,8 @@ document.addEventListener("keydown", (event) => {
 for (const { question, body } of exchanges) new ExchangeView(question, handlers).finish(body);
 showRunning(false);
 input.value ||= keptAsked();
+// `autofocus` would scroll to the top.
+input.focus({ preventScroll: true });
 readiness.watch();
 onKey(suggest);
 suggest();
