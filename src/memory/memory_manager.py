@@ -25,7 +25,6 @@ from src.memory.thresholds import (
     NORMAL,
     PRESSURE_PERCENT,
     REFUSED_PERCENT,
-    count_passed,
 )
 from src.records import MemoryMode
 
@@ -203,12 +202,10 @@ class MemoryManager:
         self._drop_caches()
         if level == EXHAUSTED:
             self._unload_services()
-        given_back_mb = self.trim()
-        if level == EXHAUSTED:
             self.counts["exhausted"] += 1
-            logger.error("Memory exhausted: services unloaded, %.1f MB given back", given_back_mb)
+            logger.error("Memory exhausted: services unloaded, %.1f MB given back", self.trim())
         else:
-            logger.info("Memory [%s]: caches dropped, %.1f MB given back", MODES[level], given_back_mb)
+            logger.info("Memory [%s]: caches dropped, %.1f MB given back", MODES[level], self.trim())
         if level >= DEGRADED:
             self._replace_worker(f"memory at {reading.percent:.0f}%")
 
@@ -231,3 +228,16 @@ class MemoryManager:
             name, log_level = ALERTS[after - 1]
             over = thresholds[after - 1]
             logger.log(log_level, "Memory alert [%s]: %s=%.0f %s, over %.0f %s", name, measure, value, unit, over, unit)
+
+
+def count_passed(value: float, thresholds: Sequence[float], *, before: int, hysteresis: float) -> int:
+    """Count the ascending thresholds that a value has passed.
+
+    Args:
+        before: how many were passed until now. Each of them is left only `hysteresis` below it, so that a value that
+            sways around one passes it once.
+    """
+    return sum(
+        value >= threshold - (hysteresis if number <= before else 0)
+        for number, threshold in enumerate(thresholds, start=1)
+    )

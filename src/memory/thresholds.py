@@ -1,9 +1,4 @@
-"""The one table of memory thresholds, and the rule by which each of them is passed and left.
-
-The same rule moves the modes, refuses chats, and writes the alerts of the charge and of the address space.
-"""
-
-from collections.abc import Sequence
+"""The one table of memory thresholds; `memory_manager.py` acts on them."""
 
 from src.records import MemoryMode
 
@@ -39,16 +34,3 @@ def needed_mb(workers: int) -> float:
 def workers_with_room(wanted: int, limit_mb: float) -> int:
     """Return how many of the wanted workers have room within a limit, at least one."""
     return next((number for number in range(wanted, 1, -1) if needed_mb(number) <= limit_mb), 1)
-
-
-def count_passed(value: float, thresholds: Sequence[float], *, before: int, hysteresis: float) -> int:
-    """Count the ascending thresholds that a value has passed.
-
-    Args:
-        before: how many were passed until now. Each of them is left only `hysteresis` below it, so that a value that
-            sways around one passes it once.
-    """
-    return sum(
-        value >= threshold - (hysteresis if number <= before else 0)
-        for number, threshold in enumerate(thresholds, start=1)
-    )

@@ -2,7 +2,8 @@
 
 import pytest
 
-from src.memory.thresholds import HYSTERESIS_PERCENT, MODES, PRESSURE_PERCENT, count_passed, workers_with_room
+from src.memory.memory_manager import count_passed
+from src.memory.thresholds import HYSTERESIS_PERCENT, MODES, PRESSURE_PERCENT, workers_with_room
 from src.records import MemoryMode
 
 
