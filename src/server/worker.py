@@ -48,8 +48,8 @@ KEPT_FOR_PROBES = 8
 class BoundedWorker(ThreadWorker):  # type: ignore[misc]
     """gthread with a poller that reads whole requests."""
 
-    # Made once, in the master, by the first worker that is prepared there.
-    _relay: Relay
+    # Made in the master, which imports this class for all its workers.
+    _relay = Relay()
     # Tells, when this one stops, whether another worker goes on.
     is_followed: Callable[[], bool] = staticmethod(lambda: False)
 
@@ -59,8 +59,6 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         # The rest is for the index and the model, which hold 32, and for the connections to the LLM.
         self._most = min(self.worker_connections, files // 3 if files > 0 else self.worker_connections)
-        if not hasattr(BoundedWorker, "_relay"):
-            BoundedWorker._relay = Relay()
         self._stalls = Stalls()
         self._pipelined: deque[Connection] = deque()
         self._busy, self._swept_at = 0, 0.0
@@ -77,19 +75,15 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         if cfg.is_ssl:
             sys.exit("The server cannot start: this worker has no TLS. Let a proxy do it.")
 
-    def init_process(self) -> None:
-        """Make the pool for probes beside the one for everything else."""
-        self._probes = Pool(PROBE_THREADS)
-        super().init_process()
-
     def get_thread_pool(self) -> Pool:
         """Make the pool for everything but probes."""
         return Pool(self.cfg.threads)
 
     def run(self) -> None:
         """Serve until told to stop; then finish what was begun."""
-        self.tpool.submit(int)
-        self._probes.submit(int)
+        self._probes = Pool(PROBE_THREADS)
+        for pool in (self.tpool, self._probes):
+            pool.submit(int)  # so that it has a thread, and goes on where the system gives no more
         self.poller.register(self.method_queue.fileno(), selectors.EVENT_READ, self.method_queue.run_callbacks)
         self._waiting = WaitingRoom(self.poller, self._read)
         self.poller.register(self._relay, selectors.EVENT_READ, self._take_over)
