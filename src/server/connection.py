@@ -29,7 +29,6 @@ class Connection(TConn):  # type: ignore[misc]
         self.data_ready = True
         self.is_known = False
         self.is_closing = False
-        self.is_last = False
         self.expect_request(b"")
 
     def expect_request(self, received: bytes) -> None:

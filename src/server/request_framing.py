@@ -28,15 +28,14 @@ class BodyRefused(Exception):
         self.status, self.code = status, code
 
 
-class MalformedHead(Exception):
-    """Where the request ends cannot be told; gunicorn's parser says why."""
-
-
 class RequestFraming:
-    """How far one request has come; no byte is searched twice."""
+    """How far one request has come; no byte is searched twice.
+
+    Where its end cannot be told (`is_malformed`), it is whole as it is: gunicorn's parser says why.
+    """
 
     def __init__(self) -> None:
-        self.has_head = False
+        self.has_head = self.is_malformed = False
         self._searched = 0
         self._body_start = 0
         # None: in chunks.
@@ -46,7 +45,7 @@ class RequestFraming:
         """Tell whether all bytes of the request are there.
 
         Raises:
-            BodyRefused, MalformedHead: no more bytes need to be waited for.
+            BodyRefused: no more bytes need to be waited for.
         """
         if not self.has_head and not self._find_head(received):
             return False
@@ -66,23 +65,20 @@ class RequestFraming:
         end = received.find(b"\r\n\r\n", max(0, self._searched - 3))
         if end < 0:
             self._searched = len(received)
-            if len(received) > MAX_HEAD_BYTES:
-                raise MalformedHead
-            return False
+            self.is_malformed = len(received) > MAX_HEAD_BYTES
+            return self.is_malformed
         self.has_head = True
         self._body_start = self._searched = end + 4
         headers = _FRAMING.findall(received[: end + 2])
         if not headers:
             return True
         (name, value), *more = headers
-        if more:
-            raise MalformedHead
-        if name.lower() == b"transfer-encoding":
-            if value.lower() != b"chunked":
-                raise MalformedHead
+        is_chunked = name.lower() == b"transfer-encoding"
+        is_known = value.lower() == b"chunked" if is_chunked else value.isdigit()
+        if more or not is_known:
+            self.is_malformed = True
+        elif is_chunked:
             self._body_bytes = None
-        elif not value.isdigit():
-            raise MalformedHead
         elif len(value) > 18 or int(value) > MAX_BODY_BYTES:
             raise _too_large()
         else:

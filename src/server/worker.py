@@ -25,7 +25,7 @@ from src.server.client_socket import PATIENCE_S, ClientSocket, Stalls
 from src.server.connection import Connection, error_bytes
 from src.server.pool import Pool
 from src.server.relay import Relay
-from src.server.request_framing import BodyRefused, MalformedHead
+from src.server.request_framing import BodyRefused
 from src.server.waiting_room import WaitingRoom
 
 # A connection that is closed still reads this long, so that the client gets what was written. One that waits when the
@@ -156,7 +156,7 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
     def finish_request(self, connection: Connection, future: "Future[bool]") -> None:
         """Take a connection back from its thread; called in the loop."""
         self._busy -= 1
-        if not future.exception() and future.result() and not connection.is_last:
+        if not future.exception() and future.result() and not connection.framing.is_malformed:
             connection.expect_request(connection.parser.unreader.take_buffered())
             connection.is_known = True
             if not self.alive:
@@ -206,9 +206,6 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]
         try:
             if connection.framing.is_whole(connection.received):
                 return self._answer(connection)
-        except MalformedHead:
-            connection.is_last = True
-            return self._answer(connection)
         except BodyRefused as exc:
             return self._refuse(connection, exc.status, exc.code, str(exc))
         connection.note_piece(self._stops_waiting_at)
