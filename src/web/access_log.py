@@ -25,9 +25,7 @@ class RequestNotes:
 
 def notes_of_request() -> RequestNotes:
     """Return the notes of the current request, made at the first call."""
-    if "notes" not in g:
-        g.notes = RequestNotes()
-    notes = g.notes
+    notes = g.setdefault("notes", RequestNotes())
     assert isinstance(notes, RequestNotes)
     return notes
 
