@@ -60,15 +60,13 @@ def register_error_handlers(app: Flask) -> None:
     """Translate our errors, Werkzeug's and everything else into that shape."""
 
     @app.errorhandler(RequestError)
-    def refuse(exc: RequestError) -> Response:
-        response = error_response(exc.status, exc.code, str(exc), retry_after_s=exc.retry_after_s)
-        if exc.status == 401:
+    @app.errorhandler(ServiceUnavailable)
+    def refuse(exc: RequestError | ServiceUnavailable) -> Response:
+        status = exc.status if isinstance(exc, RequestError) else 503
+        response = error_response(status, exc.code, str(exc), retry_after_s=exc.retry_after_s)
+        if status == 401:
             response.headers["WWW-Authenticate"] = "Bearer"
         return response
-
-    @app.errorhandler(ServiceUnavailable)
-    def postpone(exc: ServiceUnavailable) -> Response:
-        return error_response(503, exc.code, str(exc), retry_after_s=exc.retry_after_s)
 
     @app.errorhandler(ArtifactError)
     def refuse_artifact(exc: ArtifactError) -> Response:
