@@ -19,7 +19,6 @@ master read it. A note is written whole or not at all, and a killed worker leave
 import logging
 import os
 import signal
-import struct
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -30,10 +29,6 @@ from mmap import mmap
 from typing import Any, Literal
 
 NoteKind = Literal["ask", "leave", "ready"]
-
-# What all workers see: the stage; then how many of them were replaced for their memory, one after another, and when the
-# last of them was.
-_STAGE, _FOR_MEMORY = struct.Struct("<Q"), struct.Struct("<Qd")
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +72,9 @@ class Handover:
 
     def __init__(self) -> None:
         self.birth = Birth.FIRST
-        self._page = mmap(-1, _STAGE.size + _FOR_MEMORY.size)
+        # What all workers see: the stage; how many of them were replaced for their memory, one after another; and when
+        # the last of them was.
+        self._shared = memoryview(mmap(-1, 3 * 8)).cast("d")
         self._elder_pid: int | None = None
         self._successor: Any = None
         self._notes: list[Note] = []
@@ -87,17 +84,17 @@ class Handover:
     @property
     def stage(self) -> Stage:
         """Return where the replacement is."""
-        return _STAGES[int(_STAGE.unpack_from(self._page)[0])]
+        return _STAGES[int(self._shared[0])]
 
     @property
     def memory_streak(self) -> int:
         """Return how many workers were replaced for their memory, one after another."""
-        return int(_FOR_MEMORY.unpack_from(self._page, _STAGE.size)[0])
+        return int(self._shared[1])
 
     @property
     def memory_replaced_at(self) -> float:
         """Return when a worker was last replaced for its memory, by the monotonic clock; 0: none was."""
-        return float(_FOR_MEMORY.unpack_from(self._page, _STAGE.size)[1])
+        return self._shared[2]
 
     def open(self, server: Any) -> None:
         """Open the pipe, which every worker inherits, and guard the master's forks; called before the first fork."""
@@ -216,10 +213,10 @@ class Handover:
             self._set_workers(server, server.num_workers - 1)
 
     def _move(self, stage: Stage) -> None:
-        _STAGE.pack_into(self._page, 0, _STAGES.index(stage))
+        self._shared[0] = _STAGES.index(stage)
 
     def _note_memory(self, streak: int, replaced_at: float) -> None:
-        _FOR_MEMORY.pack_into(self._page, _STAGE.size, streak, replaced_at)
+        self._shared[1], self._shared[2] = streak, replaced_at
 
     def _set_workers(self, server: Any, number: int) -> None:
         self._is_own_change = True

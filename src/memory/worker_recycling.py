@@ -56,9 +56,7 @@ class WorkerRecycling:
 
     def __init__(self) -> None:
         self.handover = Handover()
-        self._services: AppServices | None = None
         self._lock = Lock()
-        self._worker: Any = None
         self._workers = 1
         self._budget = 0
         self._chats = 0
@@ -81,7 +79,7 @@ class WorkerRecycling:
         self._max_requests, self._jitter, self._probe = max_requests, jitter, probe
 
     def serve(self, services: AppServices) -> None:
-        """Take what a successor or an heir warms up; called by the app when it is made."""
+        """Take what a successor or an heir warms up; called by the app when it is made, before any worker begins."""
         self._services = services
 
     def request(self, reason: str | None) -> None:
@@ -101,7 +99,6 @@ class WorkerRecycling:
 
     def post_worker_init(self, worker: Any) -> None:
         """Give the worker its budget; a successor loads its services here, before it accepts."""
-        self._worker = worker
         self._started_at = time.monotonic()
         self._budget = self._max_requests + random.randint(0, self._jitter)  # noqa: S311
         if self.handover.birth is Birth.SUCCESSOR:
@@ -136,9 +133,9 @@ class WorkerRecycling:
         if not worker.alive:
             return
         if self._max_requests and self._chats >= self._budget:
-            self._replace(f"{self._chats} chats answered", is_for_memory=False)
+            self._replace(worker, f"{self._chats} chats answered", is_for_memory=False)
         elif (reason := self._find_memory_reason()) is not None:
-            self._replace(reason, is_for_memory=True)
+            self._replace(worker, reason, is_for_memory=True)
 
     def _note_chat(self) -> None:
         if self._chats == BASELINE_CHATS:
@@ -165,7 +162,7 @@ class WorkerRecycling:
                 return f"grown by {growth_mb:.0f} MB"
         return self._asked_for
 
-    def _replace(self, reason: str, *, is_for_memory: bool) -> None:
+    def _replace(self, worker: Any, reason: str, *, is_for_memory: bool) -> None:
         """Ask for a successor, or to leave first: once in a while, and when no other worker is being replaced."""
         with self._lock:
             now = time.monotonic()
@@ -181,8 +178,8 @@ class WorkerRecycling:
         logger.info("Memory [%s: %s]: %s", what, reason, self._probe.describe())
         self.handover.send("ask" if has_room else "leave", is_for_memory=is_for_memory)
         # Where the whole server stops instead, nobody goes on with the clients of this worker.
-        self._worker.is_followed = lambda: self.handover.stage in (Stage.RETIRING, Stage.LEAVING)
-        os.kill(self._worker.ppid, signal.SIGTTIN)
+        worker.is_followed = lambda: self.handover.stage in (Stage.RETIRING, Stage.LEAVING)
+        os.kill(worker.ppid, signal.SIGTTIN)
 
     def _has_room_for_one_more(self) -> bool:
         reading = self._probe.read(is_fresh=True)
@@ -212,8 +209,7 @@ class WorkerRecycling:
             # On Linux this is of the thread alone; the libraries' own threads inherit it, and do 1 % of the work.
             os.setpriority(os.PRIO_PROCESS, get_native_id(), WARM_UP_NICENESS)
             try:
-                if self._services is not None:
-                    self._services.warm_up()
+                self._services.warm_up()
             except BaseException as exc:  # noqa: BLE001 -- handed to the waiting thread
                 errors.append(exc)
             if self.handover.birth is Birth.HEIR:

@@ -44,9 +44,8 @@ class WaitingRoom:
         connection.close()
 
     def make_room(self) -> bool:
-        """Drop one: one that was never answered, if there is any. False: there is none at all."""
-        stranger = next((one for one in self._waiting if not one.is_known), None)
-        victim = stranger or next(iter(self._waiting), None)
+        """Drop the oldest: of those that were never answered, if there are any. False: there is none at all."""
+        victim = min(self._waiting, key=lambda one: one.is_known, default=None)
         if victim is not None:
             self.drop(victim)
         return victim is not None

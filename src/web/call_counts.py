@@ -9,7 +9,7 @@ import hashlib
 import os
 import struct
 import time
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from mmap import mmap
 
 from src.web.shared_lock import SharedLock
@@ -67,4 +67,4 @@ def network_of(address: str) -> bytes:
     except ValueError:
         return address.encode()
     ip = getattr(ip, "ipv4_mapped", None) or ip
-    return ip.packed if ip.version == 4 else ip_network((ip, 64), strict=False).network_address.packed
+    return ip.packed[:8]

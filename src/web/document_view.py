@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 # Of one document, shown or sent at once: a page of 150,000 takes some MB while it is made.
 PAGE_CHARS = 150_000
 _NUMBER = re.compile(r"[0-9]{1,9}")
-_SIGNS = re.compile(r"^(?:```|~~~).*$|-{3,}|[`|]", re.MULTILINE)
-_HEADING = re.compile(r"^(#{1,6} .*)$", re.MULTILINE)
+_HEADINGS_AND_SIGNS = re.compile(r"^(?:#{1,6} |```|~~~).*$|-{3,}|[`|]", re.MULTILINE)
 _SIGN = re.compile("\ufdd0(\\d+)\ufdd1")
 # What makes a line a block is no part of its words.
 _LINE = re.compile(r"[ \t]*(?:(?:[-*+]|\d+[.)]|#{1,6})[ \t]+|\|[ \t]*)*([^\n]*)")
@@ -58,7 +57,7 @@ def parse_mark(
 
 def excerpt(text: str, limit_chars: int = 320) -> str:
     """Give the beginning of a passage for a list: without its heading lines and signs, in one paragraph."""
-    words = " ".join(_SIGNS.sub(" ", _HEADING.sub("", text)).split())
+    words = " ".join(_HEADINGS_AND_SIGNS.sub(" ", text).split())
     return words if len(words) <= limit_chars else words[:limit_chars].rsplit(" ", 1)[0] + " …"
 
 

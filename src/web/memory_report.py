@@ -17,14 +17,14 @@ def stats_json(services: Services) -> dict[str, Any]:
         "percent": round(reading.percent, 1),
         "source": reading.source,
         "mode": memory.mode.value,
-        "processes": [_rounded(asdict(process)) for process in memory.processes()],
+        "processes": [_rounded(process) for process in memory.processes()],
         "caches": {"results": asdict(index.cache_stats())} if (index := services.peek_index()) else {},
         "counts": {
             **{f"chats_{answered_by}": number for answered_by, number in sorted(services.chat_counts.items())},
             **dict(sorted(memory.counts.items())),
         },
-        "steps": [_rounded(asdict(step)) for step in memory.steps],
-        "mode_history": [_rounded(asdict(change)) for change in memory.history],
+        "steps": [_rounded(step) for step in memory.steps],
+        "mode_history": [_rounded(change) for change in memory.history],
     }
 
 
@@ -70,5 +70,5 @@ def report_as_text(report: dict[str, Any]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _rounded(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: round(value, 2) if isinstance(value, float) else value for name, value in values.items()}
+def _rounded(record: Any) -> dict[str, Any]:
+    return {name: round(value, 2) if isinstance(value, float) else value for name, value in asdict(record).items()}

@@ -40,10 +40,7 @@ def asset_url(name: str) -> str:
 def send_asset(folder: Path, name: str, *, is_current: bool) -> Response:
     """Send a file of a folder; one that is asked for under an older version must not be kept."""
     response = send_from_directory(folder, name, max_age=ONE_YEAR_S if is_current else 0)
-    if is_current:
-        response.cache_control.no_cache = None
-        response.cache_control.public = True
-        response.cache_control.immutable = True
+    response.cache_control.immutable = is_current
     return response
 
 

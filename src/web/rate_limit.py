@@ -1,7 +1,6 @@
 """Limits how often one address may call: counted on this host, or where `RATE_LIMIT_STORAGE_URI` says."""
 
 import logging
-import struct
 import time
 from collections.abc import Callable
 from functools import cache
@@ -17,7 +16,6 @@ from src.web.shared_lock import SharedLock
 ON_THIS_HOST = "memory://"
 # A store that has failed is asked again after this long, by one call.
 REST_S = 30.0
-_TIME = struct.Struct("<d")
 _PERIODS_S = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
 logger = logging.getLogger(__name__)
@@ -44,16 +42,15 @@ def limit_calls(config: Config) -> Callable[[str], None]:
 
 
 class _RemoteCounts:
-    """Counts in a store that several hosts share, and here while it cannot be reached.
-
-    Until when a failed store rests is one for all workers, so that one of them says it, and one call in a while waits.
-    """
+    """Counts in a store that several hosts share, and here while it cannot be reached."""
 
     def __init__(self, config: Config, *, fall_back: Callable[[str], bool]) -> None:
         self._config = config
         self._fall_back = fall_back
         self._lock = SharedLock()
-        self._page = mmap(-1, _TIME.size)
+        # Until when a failed store rests, by the monotonic clock; 0: it does not fail. It is one number for all
+        # workers, so that one of them says it, and one call in a while waits.
+        self._rests_until = memoryview(mmap(-1, 8)).cast("d")
         # A connection is not shared with the workers, which are forked later.
         self._get_limiter = cache(self._connect)
         scheme = urlsplit(config.rate_limit_storage_uri).scheme
@@ -66,7 +63,7 @@ class _RemoteCounts:
         """Count a call there, or here."""
         from limits.errors import StorageError
 
-        is_failing = self._rests_until() > 0
+        is_failing = self._rests_until[0] > 0
         if is_failing and not self._may_try():
             return self._fall_back(address)
         try:
@@ -76,30 +73,23 @@ class _RemoteCounts:
             self._note_failure(type(exc.storage_error).__name__)
             return self._fall_back(address)
         if is_failing:
-            self._rest(until=0.0)
+            self._rests_until[0] = 0.0
             logger.warning("Calls are counted in the store again")
         return is_counted
-
-    def _rests_until(self) -> float:
-        """Return when the store may be asked again, by the monotonic clock; 0: it does not fail."""
-        return float(_TIME.unpack_from(self._page)[0])
-
-    def _rest(self, until: float) -> None:
-        _TIME.pack_into(self._page, 0, until)
 
     def _may_try(self) -> bool:
         with self._lock:
             now = time.monotonic()
-            is_over = now >= self._rests_until()
+            is_over = now >= self._rests_until[0]
             if is_over:
-                self._rest(until=now + REST_S)
+                self._rests_until[0] = now + REST_S
             return is_over
 
     def _note_failure(self, error: str) -> None:
         with self._lock:
-            if not self._rests_until():
+            if not self._rests_until[0]:
                 logger.warning("Calls are counted on this host: the store of the counts fails (%s)", error)
-            self._rest(until=time.monotonic() + REST_S)
+            self._rests_until[0] = time.monotonic() + REST_S
 
     def _connect(self) -> tuple[Any, Any]:
         from limits import parse
