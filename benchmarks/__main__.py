@@ -1,11 +1,12 @@
 """The memory lab's command line: a table for people, `--json` for machines."""
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Sequence
 
 from benchmarks.cgroup_box import Box, BoxUnavailable, box_if
-from benchmarks.tables import Record, as_json, as_table
+from benchmarks.tables import Record, as_table
 
 Run = Callable[[argparse.Namespace], Sequence[Record]]
 
@@ -114,7 +115,7 @@ def main() -> int:
         print(exc, file=sys.stderr)
         return 1
     if records:
-        print(as_json(records) if arguments.json else as_table(records))
+        print(json.dumps(records, indent=2) if arguments.json else as_table(records))
     return 0
 
 

@@ -17,7 +17,6 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal, Self
 
 MB = 1024 * 1024
@@ -59,9 +58,7 @@ class Box:
             raise BoxUnavailable(f"No cgroup v{self.version} can be made ({exc}). {HOW_TO}") from exc
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._remove()
 
     @property
@@ -69,20 +66,10 @@ class Box:
         """The folder of the memory cgroup."""
         return self._groups[0]
 
-    @property
-    def prefix(self) -> list[str]:
-        """Words to put before a command, so that it and all that it starts run inside the box."""
-        joins = "".join(f"echo $$ > '{group}/cgroup.procs' && " for group in self._groups)
-        return ["/bin/sh", "-c", f'{joins}exec "$@"', "box"]
-
     def start(self, command: Sequence[str], **popen: Any) -> "subprocess.Popen[bytes]":
-        """Start a command inside the box."""
-        return subprocess.Popen([*self.prefix, *command], **popen)
-
-    @property
-    def usage_mb(self) -> float:
-        """What the box is charged now, file pages included."""
-        return self._read("memory.current", "memory.usage_in_bytes") / MB
+        """Start a command inside the box, with all that it starts."""
+        joins = "".join(f"echo $$ > '{group}/cgroup.procs' && " for group in self._groups)
+        return subprocess.Popen(["/bin/sh", "-c", f'{joins}exec "$@"', "box", *command], **popen)
 
     @property
     def peak_mb(self) -> float:
@@ -93,17 +80,13 @@ class Box:
     def working_set_mb(self) -> float:
         """The charge less inactive file pages: what the server itself goes by."""
         key = "inactive_file" if self.version == 2 else "total_inactive_file"
-        return max(0.0, self.usage_mb - self._read_stat("memory.stat", key) / MB)
+        charged = self._read("memory.current", "memory.usage_in_bytes")
+        return max(0, charged - self._read_stat("memory.stat", key)) / MB
 
     @property
     def oom_kills(self) -> int:
         """How many processes the kernel has killed in the box for want of memory."""
         return self._read_stat("memory.events" if self.version == 2 else "memory.oom_control", "oom_kill")
-
-    @property
-    def pids(self) -> list[int]:
-        """The processes inside."""
-        return [int(pid) for pid in (self.memory_group / "cgroup.procs").read_text().split()]
 
     def _make_v2(self) -> None:
         controllers = "+memory" if self.cpus is None else "+memory +cpu"
@@ -156,7 +139,8 @@ def _empty_and_remove(group: Path) -> None:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         for pid in map(int, (group / "cgroup.procs").read_text().split()):
-            _kill(pid)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         with suppress(OSError):  # busy while a process ends
             group.rmdir()
             return
@@ -168,10 +152,3 @@ def _write_if_there(path: Path, value: str) -> None:
     """Write a limit that kernels without swap accounting do not have."""
     if path.exists():
         path.write_text(value)
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return

@@ -5,7 +5,7 @@ Nothing is left out but the pauses. A line for each worker tells what the server
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from itertools import chain
 
 import requests
 
@@ -23,17 +23,10 @@ MB_PER_BLOCK = 8
 NAMED_FILE = re.compile(r'<(?:script|link)\b[^>]* (?:src|href)="([^"]+)"')
 
 
-@dataclass(slots=True)
-class _Life:
-    """What was read while this worker was the newest, in MB charged; one reading for each chat."""
-
-    pid: int
-    charged_mb: list[float] = field(default_factory=list)
-
-
 def measure_day(box: Box, questions: int) -> Sequence[Record]:
     """Let a day pass in a box, or the share of one that has this number of questions; the last line sums it up."""
-    lives: list[_Life] = []
+    # By the pid of the newest worker: the MB charged after each of its chats.
+    charged_mb: dict[int, list[float]] = {}
     failures = 0
     with run_server(box=box) as server, requests.Session() as session:
         for number in range(questions):
@@ -41,12 +34,10 @@ def measure_day(box: Box, questions: int) -> Sequence[Record]:
                 failures += visit(session, server)
             failures += [_get(session, server, "/health") for _ in range(PROBES_PER_QUESTION)].count(None)
             failures += not _ask(session, server, number)
-            newest = max(server.workers())
-            if not lives or newest > lives[-1].pid:
-                lives.append(_Life(newest))
-            lives[-1].charged_mb.append(box.working_set_mb)
-    rows = [_row(f"worker {number}", life.charged_mb, None) for number, life in enumerate(lives, 1)]
-    return [*rows, _row("the day", [mb for life in lives for mb in life.charged_mb], failures)]
+            newest = max({*charged_mb, *server.workers()})
+            charged_mb.setdefault(newest, []).append(box.working_set_mb)
+    rows = [_row(f"worker {number}", life_mb, None) for number, life_mb in enumerate(charged_mb.values(), 1)]
+    return [*rows, _row("the day", list(chain.from_iterable(charged_mb.values())), failures)]
 
 
 def _row(name: str, charged_mb: Sequence[float], failures: int | None) -> Record:

@@ -1,5 +1,6 @@
 """Many clients at once: latencies, failures, the memory's peak; and what replacing the worker costs them."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ import requests
 from benchmarks.cgroup_box import Box
 from benchmarks.questions import handbook_questions
 from benchmarks.running_server import Server, run_server
-from benchmarks.tables import Record, percentile
+from benchmarks.tables import Record
 
 POLL_S = 0.2
 # A person reads before the next question; a client that never pauses measures a queue.
@@ -65,6 +66,12 @@ def _run(clients: int, max_requests: int, box: Box | None, is_enough: Callable[[
             "peak_mb": seen.peak_mb,
             "peak_charged_mb": box.peak_mb if box else None,
         }
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Return the smallest value that at least `percent` of them do not exceed (nearest rank)."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
 
 def _look(server: Server, seen: _Seen) -> None:

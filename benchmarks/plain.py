@@ -21,14 +21,10 @@ def measure_plain(*, is_boxed: bool) -> list[Record]:
     environment = {"HF_HUB_OFFLINE": "1", "CHROMA_PATH": str(CACHE / "plain-chroma")}
     build = [sys.executable, "app.py", str(Config.from_env().documents_dir.absolute())]
     subprocess.run(build, cwd=FOLDER, env={**os.environ, **environment}, check=True, stdout=subprocess.DEVNULL)
-    records = [_measure("rag512", is_boxed)]
-    for when in ("lazily", "start"):
-        records.append(_measure(f"plain, {when}", is_boxed, {**environment, "LOAD": when}))
-    return [{key: record[key] for key in records[1]} for record in records]
-
-
-def _measure(name: str, is_boxed: bool, environment: dict[str, str] | None = None) -> Record:
     with box_if(is_boxed) as box:
-        if environment is None:
-            return measure_startup(name, box=box)
-        return measure_startup(name, environment=environment, box=box, command=COMMAND, cwd=FOLDER)
+        records = [measure_startup("rag512", box=box)]
+    for when in ("lazily", "start"):
+        with box_if(is_boxed) as box:
+            plain = {**environment, "LOAD": when}
+            records.append(measure_startup(f"plain, {when}", environment=plain, box=box, command=COMMAND, cwd=FOLDER))
+    return [{key: record[key] for key in records[1]} for record in records]

@@ -4,13 +4,13 @@ Every question is a new one, so that the caches fill as they do in a long life. 
 the whole run, and over its second half, when what is bounded is full.
 """
 
-from collections.abc import Sequence
+from statistics import linear_regression
 
 import requests
 
 from benchmarks.questions import handbook_question, new_question
-from benchmarks.running_server import Server, run_server
-from benchmarks.tables import Record, slope
+from benchmarks.running_server import run_server
+from benchmarks.tables import Record
 
 SAMPLES = 100
 
@@ -19,17 +19,19 @@ def measure_soak(chats: int, *, is_repeating: bool = False) -> Record:
     """Ask this number of questions, one after the other, and fit a line through the memory.
 
     Args:
+        chats: 3 and more; two readings make a line.
         is_repeating: ask the handbook's questions over and over, so that all come from the caches.
     """
     get_question = handbook_question if is_repeating else new_question
     with run_server({"MAX_REQUESTS": "0"}) as server, requests.Session() as session:
         counts, memory_mb = [], []
         step = max(1, chats // SAMPLES)
-        for count in range(0, chats, step):
-            for number in range(count, min(count + step, chats)):
-                _ask(session, server, get_question(number))
-            counts.append(min(count + step, chats))
-            memory_mb.append(server.memory().anonymous_mb)
+        for number in range(chats):
+            body = {"message": get_question(number)}
+            session.post(server.url + "/chat", json=body, timeout=60).raise_for_status()
+            if (number + 1) % step == 0:
+                counts.append(number + 1)
+                memory_mb.append(server.memory().anonymous_mb)
         caches = session.get(server.url + "/memory/stats", timeout=60).json()["caches"].values()
     half = len(counts) // 2
     return {
@@ -38,15 +40,7 @@ def measure_soak(chats: int, *, is_repeating: bool = False) -> Record:
         "first_mb": memory_mb[0],
         "half_way_mb": memory_mb[half],
         "last_mb": memory_mb[-1],
-        "growth_mb_per_10000": _growth(counts, memory_mb),
-        "growth_second_half_mb_per_10000": _growth(counts[half:], memory_mb[half:]),
+        "growth_mb_per_10000": 10_000 * linear_regression(counts, memory_mb).slope,
+        "growth_second_half_mb_per_10000": 10_000 * linear_regression(counts[half:], memory_mb[half:]).slope,
         "cached_results": sum(cache["entries"] for cache in caches),
     }
-
-
-def _growth(counts: Sequence[int], memory_mb: Sequence[float]) -> float:
-    return 10_000 * slope(counts, memory_mb)
-
-
-def _ask(session: requests.Session, server: Server, question: str) -> None:
-    session.post(server.url + "/chat", json={"message": question}, timeout=60).raise_for_status()

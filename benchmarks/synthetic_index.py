@@ -54,26 +54,22 @@ def _read_sentences(index_dir: Path, dimension: int) -> tuple[list[str], NDArray
 def _build(folder: Path, size: int, manifest: Manifest, texts: list[str], rows: NDArray[np.int8]) -> None:
     draw = random.Random(512)
     picks = [draw.sample(range(len(texts)), SENTENCES_PER_CHUNK) for _ in range(size)]
-    documents, chunks = [], []
-    for number, start in enumerate(range(0, size, CHUNKS_PER_DOCUMENT)):
-        part = picks[start : start + CHUNKS_PER_DOCUMENT]
-        document, parts = _make_document(number, [[texts[i] for i in pick] for pick in part])
-        documents.append(document)
-        chunks += parts
-    means = np.stack([rows[pick].astype(np.float32).mean(axis=0) for pick in picks])
-    embeddings = means / np.linalg.norm(means, axis=1, keepdims=True)
+    chunks: list[Chunk] = []
+    hashes: dict[str, str] = {}
     with closing(TextWriter(folder / LEXICAL_FILE)) as writer:
-        for number, document in enumerate(documents):
-            writer.add_document(document, chunks[number * CHUNKS_PER_DOCUMENT : (number + 1) * CHUNKS_PER_DOCUMENT])
+        for number, start in enumerate(range(0, size, CHUNKS_PER_DOCUMENT)):
+            part = picks[start : start + CHUNKS_PER_DOCUMENT]
+            document, parts = _make_document(number, [[texts[i] for i in pick] for pick in part])
+            writer.add_document(document, parts)
+            hashes[document.path] = document.sha256
+            chunks += parts
         for chunk, pick in zip(chunks, picks, strict=True):
             writer.add_sentence_embeddings(chunk.chunk_id, rows[pick])
         writer.finish()
-    paths = [chunk.document for chunk in chunks]
-    chunk_ids = [chunk.chunk_id for chunk in chunks]
-    create_vectors(folder, chunk_ids, paths, embeddings)
-    spec = replace(
-        manifest.spec, document_hashes={document.path: document.sha256 for document in documents}, skipped={}
-    )
+    means = np.stack([rows[pick].astype(np.float32).mean(axis=0) for pick in picks])
+    embeddings = means / np.linalg.norm(means, axis=1, keepdims=True)
+    create_vectors(folder, [chunk.chunk_id for chunk in chunks], [chunk.document for chunk in chunks], embeddings)
+    spec = replace(manifest.spec, document_hashes=hashes, skipped={})
     digest = hashlib.sha256(embeddings.tobytes()).hexdigest()
     floors = manifest.results.relevance_floors
     Manifest(spec, BuildResults(size, digest, floors, measure_files(folder))).save(folder)

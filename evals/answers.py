@@ -78,7 +78,7 @@ def measure_refusals(asked: Sequence[Asked]) -> dict[str, float]:
 
 def measure_cpu(served: Served, answers: int) -> dict[str, float]:
     """Return the CPU ms of an answer, by part."""
-    cpu_ms = {name: seconds * 1000 / answers for name, seconds in served.stopwatch.cpu_s.items()}
+    cpu_ms = {name: seconds * 1000 / answers for name, seconds in served.cpu_s.items()}
     return {
         "embed": cpu_ms["embed"],
         "search": cpu_ms["search"] - cpu_ms["embed"],

@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,51 +20,47 @@ from src.records import Document
 from src.retrieval.index import Encoder, Index, open_index
 
 
-@dataclass
-class Stopwatch:
-    """Adds up the CPU time of this process in the calls it wraps, in seconds, by name."""
-
-    cpu_s: Counter[str] = field(default_factory=Counter)
-
-    def wrap(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function, timed."""
-
-        def timed(*args: Any, **options: Any) -> Any:
-            started = time.process_time()
-            try:
-                return function(*args, **options)
-            finally:
-                self.cpu_s[name] += time.process_time() - started
-
-        return timed
-
-
 @dataclass(frozen=True)
 class Served:
-    """An open index; `pipeline` answers extractively from it, and `stopwatch` times the parts."""
+    """An open index; `pipeline` answers extractively from it.
+
+    Args:
+        cpu_s: the CPU time of this process so far in each part of an answer, the parts inside it included.
+    """
 
     index_dir: Path
     index: Index
     encoder: Encoder
     pipeline: RAGPipeline
-    stopwatch: Stopwatch
+    cpu_s: Counter[str]
 
 
 @contextmanager
 def serve_index(index_dir: Path, model_dir: Path) -> Iterator[Served]:
     """Open an index and the model it was built with."""
-    stopwatch = Stopwatch()
+    cpu_s = Counter[str]()
     model = EmbeddingService.load(model_dir)
-    embed = cache(
-        stopwatch.wrap("embed", model.embed_question)
-    )  # each is asked once for its answer, then for its ranks
+    # Each question is asked once for its answer, then for its ranks.
+    embed = cache(_timed(cpu_s, "embed", model.embed_question))
     encoder: Any = SimpleNamespace(embed_question=embed, find_token=model.find_token)
     with closing(open_index(index_dir, model_dir=model_dir, get_encoder=lambda: encoder)) as index:
-        find = stopwatch.wrap("search", index.find_passages)
+        find = _timed(cpu_s, "search", index.find_passages)
         timed: Any = SimpleNamespace(find_passages=find, list_titles=index.list_titles)
         pipeline = RAGPipeline(timed, generator=None, floors=Floors.of(index.manifest))
-        pipeline.answer = stopwatch.wrap("answer", pipeline.answer)  # type: ignore[method-assign]
-        yield Served(index_dir, index, encoder, pipeline, stopwatch)
+        pipeline.answer = _timed(cpu_s, "answer", pipeline.answer)  # type: ignore[method-assign]
+        yield Served(index_dir, index, encoder, pipeline, cpu_s)
+
+
+def _timed(cpu_s: Counter[str], name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function, which then adds its time to the sum of that name."""
+
+    def timed(*args: Any, **options: Any) -> Any:
+        started = time.process_time()
+        result = function(*args, **options)
+        cpu_s[name] += time.process_time() - started
+        return result
+
+    return timed
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import os
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass, replace
 from mmap import mmap
 from pathlib import Path, PurePosixPath
@@ -105,7 +105,7 @@ class Integrity:
         Raises:
             ArtifactError: it did not.
         """
-        signature = _sign([*self._index_dir.rglob("*"), *self._model_dir.glob("*")])
+        signature = _sign(_look_at([*self._index_dir.rglob("*"), *self._model_dir.glob("*")]))
         known = self._read()
         is_same = known.loading == signature
         kills = known.kills if is_same else 0
@@ -128,19 +128,20 @@ class Integrity:
 
     def _check(self, folder: Path, sums: Mapping[str, str], part: str) -> None:
         paths = {folder / name: digest for name, digest in sums.items()}
-        signature = _sign(paths)
+        found = _look_at(paths)
+        signature = _sign(found)
         known = self._read()
         if getattr(known, part) == signature:
             return
         if known.damaged == signature:
             raise ArtifactError(known.damage.rstrip(b"\0").decode(errors="replace"))
         total, large = 0, {}
-        for path in sorted(paths, key=_size_of):
-            total += _size_of(path)
+        for size, path in sorted((found[path].st_size if path in found else 0, path) for path in paths):
+            total += size
             if total > READ_BEFORE_LOAD_BYTES:
                 large[path] = paths[path]
             elif damage := _find_damage(path, paths[path], _CURES[part]):
-                if not _was_just_written(paths):
+                if not _was_just_written(_look_at(paths)):
                     self._write(damaged=signature, damage=damage.encode(errors="replace"))
                 raise ArtifactError(damage)
         if large:
@@ -181,25 +182,21 @@ def _find_damage(path: Path, digest: str, cure: str) -> str:
     return "" if is_whole else f"{path} is damaged: its SHA-256 is not the one that was written with it. {cure}"
 
 
-def _was_just_written(paths: Iterable[Path]) -> bool:
+def _look_at(paths: Iterable[Path]) -> dict[Path, os.stat_result]:
+    """Look at the files that are there."""
+    found = {}
+    for path in paths:
+        with suppress(OSError):
+            found[path] = path.stat()
+    return found
+
+
+def _was_just_written(found: Mapping[Path, os.stat_result]) -> bool:
     """Tell whether a file could be written again without another time: a file system's clock ticks slowly."""
-    return any(abs(time.time() - path.stat().st_mtime) < CLOCK_TICK_S for path in paths if path.exists())
+    return any(abs(time.time() - stat.st_mtime) < CLOCK_TICK_S for stat in found.values())
 
 
-def _sign(paths: Iterable[Path]) -> bytes:
+def _sign(found: Mapping[Path, os.stat_result]) -> bytes:
     """Hash what changes when a file is written: its name, size, time and place on disk."""
-    digest = hashlib.sha256()
-    for path in sorted(paths):
-        try:
-            stat = path.stat()
-        except OSError:
-            continue
-        digest.update(f"{path} {stat.st_size} {stat.st_mtime_ns} {stat.st_ino}\n".encode(errors="surrogateescape"))
-    return digest.digest()[:16]
-
-
-def _size_of(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
+    lines = [f"{path} {stat.st_size} {stat.st_mtime_ns} {stat.st_ino}\n" for path, stat in sorted(found.items())]
+    return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).digest()[:16]

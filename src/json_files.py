@@ -20,15 +20,12 @@ def may_be_read() -> Iterator[None]:
 
 
 def read_json(path: Path, cure: str) -> dict[str, Any]:
-    """Read a file that holds one object."""
+    """Read a file that holds one object; what else it may hold lacks the keys that are looked for."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except PermissionError:
-        raise
+        with may_be_read():
+            value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as exc:
         raise ArtifactError(f"{path} cannot be read ({exc}). {cure}") from exc
-    if not isinstance(value, dict):
-        raise ArtifactError(f"{path} holds no object. {cure}")
     return value
 
 

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from src.app_factory import create_app, load_services
-from src.artifacts import CHECKSUMS_FILE, Manifest, sha256_of
+from src.artifacts import CHECKSUMS_FILE, Manifest, ModelCard, sha256_of
 from src.checksums import read_checksums
 from src.config import Config
 from src.errors import ArtifactError
@@ -62,6 +62,15 @@ def test_sums_that_lack_a_file_are_told(tmp_path: Path, kept_lines: int) -> None
     (index / CHECKSUMS_FILE).write_text("".join(lines[:kept_lines]))
     with pytest.raises(ArtifactError, match="SHA256SUMS does not name"):
         Integrity(index, ROOT / "data" / "model").check_index(Manifest.load(index))
+
+
+@pytest.mark.parametrize("text", ["[]", "1", "null", "{}", '{"spec": [], "results": 1}'])
+def test_json_of_another_shape_is_told(text: str, tmp_path: Path) -> None:
+    """What is valid JSON and no manifest, or no model card, ends in no stack trace."""
+    for load, name in ((Manifest.load, "manifest.json"), (ModelCard.load, "model_card.json")):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(ArtifactError, match="its keys differ"):
+            load(tmp_path)
 
 
 def test_file_that_goes_while_the_index_is_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,12 +19,6 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
     from tokenizers import Tokenizer
 
-ORT_ERRORS = (
-    *("DeviceReset", "EPFail", "EngineError", "Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf"),
-    *("ModelLoadCanceled", "ModelLoaded", "ModelRequiresCompilation", "NoModel", "NoSuchFile", "NotFound"),
-    *("NotImplemented", "RuntimeException"),
-)
-
 
 class EmbeddingService:
     """One loaded model. Embedding is CPU work: one call at a time, the others wait."""
@@ -99,14 +93,15 @@ def _load_tokenizer(model_dir: Path, card: ModelCard) -> "Tokenizer":
 
 def _load_session(model_dir: Path) -> "InferenceSession":
     import onnxruntime
-    from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+    from onnxruntime.capi import onnxruntime_pybind11_state as engine
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False  # an arena keeps the largest batch's memory for good
     options.enable_mem_pattern = False
+    errors = tuple(item for item in vars(engine).values() if isinstance(item, type) and issubclass(item, Exception))
     try:
         return onnxruntime.InferenceSession(str(model_dir / MODEL_FILE), options, providers=["CPUExecutionProvider"])
-    except tuple(getattr(ort_errors, name) for name in ORT_ERRORS) as exc:
+    except errors as exc:
         raise ArtifactError(f"The model in {model_dir} cannot be loaded ({exc}). {EXPORT}") from exc

@@ -61,8 +61,6 @@ class SentenceTransformersEncoder:
         return token
 
     def _embed(self, texts: Sequence[str], kind: str) -> NDArray[np.float32]:
-        if not texts:
-            return np.empty((0, self._model.get_embedding_dimension() or 0), dtype=np.float32)
         with _translated(self._device):
             return encode(self._model, texts, self._prompts.get(kind, ""))
 

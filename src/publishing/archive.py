@@ -11,8 +11,6 @@ import re
 import shutil
 import tarfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from src.artifacts import CHECKSUMS_FILE, MANIFEST_FILE
@@ -63,14 +61,17 @@ def unpack(archive: Path, folder: Path) -> None:
     Raises:
         StorageError: it is no archive of an index, or there is no room for it.
     """
-    with _translated(), tarfile.open(archive, "r|gz") as tar:
-        members = iter(tar)
-        _write(tar, next(members, None), folder, {MANIFEST_FILE: MAX_ABOUT_BYTES})
-        sizes = json.loads((folder / MANIFEST_FILE).read_bytes())["results"]["file_bytes"]
-        require_room(folder, sum(sizes.values()))
-        sizes[CHECKSUMS_FILE] = MAX_ABOUT_BYTES
-        for member in members:
-            _write(tar, member, folder, sizes)
+    try:
+        with tarfile.open(archive, "r|gz") as tar:
+            _write(tar, tar.next(), folder, {MANIFEST_FILE: MAX_ABOUT_BYTES})
+            sizes = json.loads((folder / MANIFEST_FILE).read_bytes())["results"]["file_bytes"]
+            require_room(folder, sum(sizes.values()))
+            sizes[CHECKSUMS_FILE] = MAX_ABOUT_BYTES
+            while member := tar.next():
+                _write(tar, member, folder, sizes)
+    # What a file of another format, or half a file, gives.
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, ValueError, LookupError, TypeError) as exc:
+        raise StorageError(f"What INDEX_URL names is no archive of an index: {exc}. Publish the index again.") from exc
 
 
 def require_room(folder: Path, needed: int) -> None:
@@ -99,12 +100,3 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo | None, folder: Path, s
     if source is not None:
         with target.open("xb") as file:
             shutil.copyfileobj(source, file, 2**20)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Raise what a file of another format or half a file gives as ours."""
-    try:
-        yield
-    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, ValueError, LookupError, TypeError) as exc:
-        raise StorageError(f"What INDEX_URL names is no archive of an index: {exc}. Publish the index again.") from exc

@@ -43,21 +43,17 @@ class S3Storage:
 
     def exists(self, name: str) -> bool:
         """Tell whether the file is there."""
-        import obstore
-
         with self._translated():
             try:
-                obstore.head(self._store, name)
+                self._store.head(name)
             except FileNotFoundError:
                 return False
         return True
 
     def write(self, name: str, file: Path) -> None:
         """Upload; the store shows a file when all of it has come."""
-        import obstore
-
         with self._translated():
-            obstore.put(self._store, name, file)
+            self._store.put(name, file)
 
     def locate(self, name: str) -> str:
         """Return the address."""

@@ -22,11 +22,10 @@ def test_missing_library_names_the_cure(monkeypatch):
 
 @pytest.mark.export
 def test_embeds_as_the_canaries_say():
-    """The committed vectors are this library's; rows have norm 1 and no texts give no rows."""
+    """The committed vectors are this library's; rows have norm 1."""
     encoder = SentenceTransformersEncoder("all-MiniLM-L6-v2", "cpu")
     cosines = (encoder.embed(CANARIES["texts"]) * np.array(CANARIES["embeddings"])).sum(axis=1)
     assert cosines.min() > 0.9999
-    assert encoder.embed([]).shape == (0, 384)
 
 
 @pytest.mark.export
