@@ -7,7 +7,7 @@ import re
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
-from src.ingestion.parsers.archive import BROKEN_FILE_ERRORS, not_readable
+from src.ingestion.parsers.archive import reading
 from src.ingestion.parsers.html import parse_fragment
 from src.ingestion.parsers.parsed import Parsed, decode
 
@@ -53,10 +53,8 @@ def parse_rst(data: bytes) -> Parsed:
 
     text = decode(data)
     _register_unknown(text)
-    try:
+    with reading(".rst"):
         html = publish_parts(text, parser=_parser(), writer="html5", settings_overrides=_SETTINGS)["html_body"]
-    except BROKEN_FILE_ERRORS as exc:
-        raise not_readable(".rst", exc) from exc
     return parse_fragment(html)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from src.errors import UnreadableDocument
-from src.ingestion.parsers.archive import BROKEN_FILE_ERRORS, check_archive, not_readable
+from src.ingestion.parsers.archive import check_archive, reading
 from src.ingestion.parsers.parsed import Parsed, decode, tidy
 
 _DELIMITERS = ",;\t|"
@@ -52,15 +52,12 @@ def parse_xlsx(data: bytes) -> Parsed:
     import openpyxl
 
     check_archive(data, ".xlsx")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of styles and extensions that openpyxl leaves out
-            book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-            sheets = [(sheet.title, render_rows(_sheet_rows(sheet))) for sheet in book.worksheets if _is_visible(sheet)]
-            title = tidy(book.properties.title or "").strip()
-            book.close()
-    except BROKEN_FILE_ERRORS as exc:
-        raise not_readable(".xlsx", exc) from exc
+    with reading(".xlsx"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of styles and extensions that openpyxl leaves out
+        book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+        sheets = [(sheet.title, render_rows(_sheet_rows(sheet))) for sheet in book.worksheets if _is_visible(sheet)]
+        title = tidy(book.properties.title or "").strip()
+        book.close()
     return Parsed("\n\n".join(f"## {name}\n\n{rows}" for name, rows in sheets if rows) + "\n", title)
 
 
