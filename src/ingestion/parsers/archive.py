@@ -5,7 +5,6 @@ import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import PurePosixPath
 from xml.etree.ElementTree import ParseError
 from xml.parsers.expat import ExpatError
 from zlib import error as ZlibError  # noqa: N812 - an error class by its usual form
@@ -61,14 +60,3 @@ def describe(exc: Exception) -> str:
     """Tell a library's error in a line that is the same at each build: the manifest keeps it."""
     said = " ".join(_MEMORY_ADDRESS.sub("", str(exc)).split())[:200]
     return f"{type(exc).__name__}: {said}"
-
-
-def read_part(archive: zipfile.ZipFile, name: str) -> bytes:
-    """Read a part of an archive by its name, which may be written with `..` in it."""
-    parts: list[str] = []
-    for part in PurePosixPath(name).parts:
-        if part == "..":
-            parts = parts[:-1]
-        else:
-            parts.append(part)
-    return archive.read("/".join(parts))
