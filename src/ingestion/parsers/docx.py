@@ -23,12 +23,8 @@ def parse_docx(data: bytes) -> Parsed:
     check_archive(data, ".docx")
     with reading(".docx"):
         title = _core_title(data)
-        html = mammoth.convert_to_html(io.BytesIO(data), style_map=_STYLES, convert_image=_no_image).value
+        html = mammoth.convert_to_html(io.BytesIO(data), style_map=_STYLES, convert_image=lambda _: []).value
     return replace(parse_html(html), title=title)
-
-
-def _no_image(_image: object) -> list[object]:
-    return []
 
 
 def _core_title(data: bytes) -> str:
