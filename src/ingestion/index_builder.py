@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from src.artifacts import TOKENIZER_FILE, IndexSpec, ModelCard, measure_files
 from src.config import Config
 from src.errors import BuildError
-from src.ingestion.build_report import BuildReport, show_progress
+from src.ingestion.build_report import BuildReport, progress_bar
 from src.ingestion.chunker import Chunker
 from src.ingestion.encoder import ParallelEncoder, load_encoder
 from src.ingestion.engines import Engine, LocalEngine
@@ -22,7 +22,7 @@ from src.ingestion.index_check import load_whole_manifest
 from src.ingestion.index_swap import replacing
 from src.ingestion.kept_embeddings import KeptEmbeddings, Label
 from src.ingestion.languages import tell_unknown
-from src.ingestion.loader import Skipped, formats, list_files
+from src.ingestion.loader import formats, list_files
 from src.ingestion.new_index import NewIndex
 from src.ingestion.parser_process import SplitDocument
 from src.records import Document
@@ -112,13 +112,13 @@ def _parse(index: NewIndex, config: Config, card: ModelCard, strict: bool, engin
     """Parse and split all documents into the new index, and say what it is to be."""
     folder = config.documents_dir
     splitter = Chunker(config.model_dir / TOKENIZER_FILE, card.passage_tokens).description
-    found = list_files(folder)
-    paths = [item for item in found if isinstance(item, str)]
-    for skipped in found:
-        if isinstance(skipped, Skipped):
-            index.add(skipped)
-    for item in show_progress(engine.parse(folder, paths), "Parsing", len(paths), "files"):
-        index.add(item)
+    paths, skipped = list_files(folder)
+    for refused in skipped:
+        index.add(refused)
+    with progress_bar("Parsing", len(paths), "files") as bar:
+        for item in engine.parse(folder, paths):
+            index.add(item)
+            bar.update()
     seen = "".join(f"\n  {item.path}: {item.reason}" for item in index.skipped)
     if not index.hashes:
         raise BuildError(f"There is nothing to index in {folder}. Put documents there: {formats()}.{seen}")
