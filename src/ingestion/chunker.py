@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from src.artifacts import TOKENIZER_FILE, ModelCard
 from src.ingestion.leads import find_leads
 from src.ingestion.outline import Heading, Outline
 from src.ingestion.sentences import Span, find_markdown_sentences, find_plain_sentences, strip_span
@@ -52,18 +53,17 @@ class _Section:
 class Chunker:
     """Splits documents with the model's own tokenizer.
 
-    Args:
-        tokenizer_file: the model's `tokenizer.json`.
-        max_tokens: the model's window, special tokens included.
+    Raises:
+        ArtifactError: there is no embedding model.
     """
 
-    def __init__(self, tokenizer_file: Path, max_tokens: int) -> None:
+    def __init__(self, model_dir: Path) -> None:
         from tokenizers import Tokenizer
 
-        self._tokenizer = Tokenizer.from_file(str(tokenizer_file))
+        self._tokenizer = Tokenizer.from_file(str(model_dir / TOKENIZER_FILE))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self._window = max_tokens - SPECIAL_TOKENS
+        self._window = ModelCard.load(model_dir).passage_tokens - SPECIAL_TOKENS
         self._get_splitter = lru_cache(maxsize=256)(self._build_splitter)
 
     @property

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from src.artifacts import TOKENIZER_FILE, IndexSpec, ModelCard, measure_files
+from src.artifacts import IndexSpec, ModelCard, measure_files
 from src.config import Config
 from src.errors import BuildError
 from src.ingestion.build_report import BuildReport, progress_bar
@@ -50,7 +50,7 @@ def build_index(
     get_encoder = cache(partial(load_encoder, config, card, device))
     if device is not None:
         get_encoder()  # so that a missing device is reported before a large folder is parsed
-    engine = engine or LocalEngine(config.model_dir, card.passage_tokens, get_encoder)
+    engine = engine or LocalEngine(config.model_dir, get_encoder)
     embedded: int | None = None
     with replacing(config.index_dir) as aside, closing(NewIndex(aside)) as index:
         spec = _parse(index, config, card, strict, engine)
@@ -74,7 +74,7 @@ def plan_build(config: Config, *, strict: bool = False, engine: Engine | None = 
     """
     started = time.monotonic()
     card = ModelCard.load(config.model_dir)
-    engine = engine or LocalEngine(config.model_dir, card.passage_tokens, partial(ParallelEncoder, config.model_dir))
+    engine = engine or LocalEngine(config.model_dir, partial(ParallelEncoder, config.model_dir))
     missing: int | None = None
     with TemporaryDirectory() as scratch, closing(NewIndex(Path(scratch))) as index:
         spec = _parse(index, config, card, strict, engine)
@@ -93,12 +93,12 @@ def write_index(folder: Path, documents: Iterable[Document], model_dir: Path, ke
         kept_file: embeddings from one call to the next, all of one model.
     """
     card = ModelCard.load(model_dir)
-    chunker = Chunker(model_dir / TOKENIZER_FILE, card.passage_tokens)
+    chunker = Chunker(model_dir)
     get_encoder = cache(partial(ParallelEncoder, model_dir))
     with closing(NewIndex(folder)) as index, closing(KeptEmbeddings(kept_file)) as kept:
         for document in documents:
             index.add(SplitDocument(document, tuple(chunker.split(document))))
-        index.embed(kept, LocalEngine(model_dir, card.passage_tokens, get_encoder).embed)
+        index.embed(kept, LocalEngine(model_dir, get_encoder).embed)
         index.finish(index.specify(card, "onnx", chunker.description), kept, get_encoder)
 
 
@@ -111,7 +111,7 @@ def _embed_nothing(batches: Iterable[tuple[Label, list[str]]]) -> Iterator[tuple
 def _parse(index: NewIndex, config: Config, card: ModelCard, strict: bool, engine: Engine) -> IndexSpec:
     """Parse and split all documents into the new index, and say what it is to be."""
     folder = config.documents_dir
-    splitter = Chunker(config.model_dir / TOKENIZER_FILE, card.passage_tokens).description
+    splitter = Chunker(config.model_dir).description
     paths, skipped = list_files(folder)
     for refused in skipped:
         index.add(refused)

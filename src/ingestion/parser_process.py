@@ -49,11 +49,7 @@ class Limits:
 
 
 def parse_files(
-    folder: Path,
-    paths: Sequence[str],
-    tokenizer_file: Path,
-    max_tokens: int,
-    limits: Limits = Limits(),
+    folder: Path, paths: Sequence[str], model_dir: Path, limits: Limits = Limits()
 ) -> Iterator[SplitDocument | Skipped]:
     """Parse and split files, given by their paths relative to the folder, on all cores; results come in their order.
 
@@ -61,20 +57,20 @@ def parse_files(
         ModuleNotFoundError: a parser's library is not installed.
     """
     count = max(1, min(count_cores(), len(paths)))
-    with closing(ParserProcesses(count, tokenizer_file, max_tokens, limits)) as processes:
+    with closing(ParserProcesses(count, model_dir, limits)) as processes:
         yield from processes.parse(folder, paths)
 
 
 class ParserProcesses:
     """Some parser processes, which start when the first file comes."""
 
-    def __init__(self, count: int, tokenizer_file: Path, max_tokens: int, limits: Limits = Limits()) -> None:
+    def __init__(self, count: int, model_dir: Path, limits: Limits = Limits()) -> None:
         import semantic_text_splitter  # noqa: F401 - so that its absence shows at the start
         from pebble import ProcessPool
 
         self._pool = ProcessPool(max_workers=count, context=get_context("spawn"))
         self._ahead = PARSED_AHEAD * count
-        self._model = (tokenizer_file.absolute(), max_tokens)
+        self._model_dir = model_dir.absolute()
         self._limits = limits
 
     def parse(self, folder: Path, paths: Sequence[str]) -> Iterator[SplitDocument | Skipped]:
@@ -82,7 +78,7 @@ class ParserProcesses:
         limits = self._limits
         waiting: deque[tuple[str, ProcessFuture[SplitDocument | Skipped]]] = deque()
         for path in paths:
-            arguments = (folder, path, *self._model, limits)
+            arguments = (folder, path, self._model_dir, limits)
             waiting.append((path, self._pool.schedule(_parse, arguments, timeout=limits.seconds)))
             if len(waiting) > self._ahead:
                 yield _wait(*waiting.popleft(), limits)
@@ -110,20 +106,20 @@ def _wait(path: str, future: "ProcessFuture[SplitDocument | Skipped]", limits: L
 
 
 @cache
-def _become_parser(tokenizer_file: Path, max_tokens: int, limit_mb: int) -> Chunker:
+def _become_parser(model_dir: Path, limit_mb: int) -> Chunker:
     """Make this process a parser process: silent, without core dumps, and with a limit on its memory."""
     silence = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(silence, descriptor)
-    chunker = Chunker(tokenizer_file, max_tokens)
+    chunker = Chunker(model_dir)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_AS, _address_space() + limit_mb * 1_000_000)
     return chunker
 
 
-def _parse(folder: Path, path: str, tokenizer_file: Path, max_tokens: int, limits: Limits) -> SplitDocument | Skipped:
+def _parse(folder: Path, path: str, model_dir: Path, limits: Limits) -> SplitDocument | Skipped:
     """Parse and split one file; ends the process when the memory does not suffice."""
-    chunker = _become_parser(tokenizer_file, max_tokens, limits.megabytes)
+    chunker = _become_parser(model_dir, limits.megabytes)
     # The kernel ends a parser process that outlives a killed build.
     used = resource.getrusage(resource.RUSAGE_SELF)
     _limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime + limits.seconds) + 1)
