@@ -20,7 +20,7 @@
 import argparse
 import sqlite3
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -40,7 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = Config.from_env()
         if arguments.backend is not None:
             config = replace(config, embedding_backend=arguments.backend)
-        _command(arguments)(config, arguments)
+        run = arguments.run if arguments.export_model is None else _export
+        run(config, arguments)
     except RagError as exc:
         return _fail(str(exc))
     except ModuleNotFoundError as exc:
@@ -82,23 +83,25 @@ def _parser() -> argparse.ArgumentParser:
         "--engine", choices=("local", "ray"), default="local", help="where to parse and embed (default: local)"
     )
     parser.add_argument("--ray-address", metavar="HOST:PORT", help="a Ray cluster (default: start one on this machine)")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="instead of building")
-    commands.add_parser("verify", help="check the index against its manifest, and ask it for its own chunks")
-    commands.add_parser("inspect", help="tell what is in the index")
-    commands.add_parser("push", help="fill the Chroma server at CHROMA_URL with the index's vectors")
-    commands.add_parser("prune", help="remove the vectors of other indexes from that server")
-    search = commands.add_parser("search", help="ask the index")
-    search.add_argument("question")
-    publish = commands.add_parser("publish", help="write the index as an archive, and print what fetches it")
-    publish.add_argument("where", metavar="FOLDER", help="or s3://bucket/folder")
-    commands.add_parser("fetch", help="bring the published index that INDEX_URL names")
+    parser.set_defaults(run=_build)
+    _add_commands(parser)
     return parser
 
 
-def _command(arguments: argparse.Namespace) -> Callable[[Config, argparse.Namespace], None]:
-    if arguments.export_model is not None:
-        return _export
-    return _COMMANDS.get(arguments.command, _build)
+def _add_commands(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(metavar="COMMAND", title="instead of building")
+    for name, run, what in (
+        ("verify", _verify, "check the index against its manifest, and ask it for its own chunks"),
+        ("inspect", _inspect, "tell what is in the index"),
+        ("push", _push, "fill the Chroma server at CHROMA_URL with the index's vectors"),
+        ("prune", _prune, "remove the vectors of other indexes from that server"),
+        ("search", _search, "ask the index"),
+        ("publish", _publish, "write the index as an archive, and print what fetches it"),
+        ("fetch", _fetch, "bring the published index that INDEX_URL names"),
+    ):
+        commands.add_parser(name, help=what).set_defaults(run=run)
+    commands.choices["search"].add_argument("question")
+    commands.choices["publish"].add_argument("where", metavar="FOLDER", help="or s3://bucket/folder")
 
 
 def _build(config: Config, arguments: argparse.Namespace) -> None:
@@ -163,17 +166,6 @@ def _fetch(config: Config, _arguments: argparse.Namespace) -> None:
 
     tell = partial(print, flush=True)
     tell(fetch_index(config, tell))
-
-
-_COMMANDS = {
-    "verify": _verify,
-    "inspect": _inspect,
-    "search": _search,
-    "publish": _publish,
-    "fetch": _fetch,
-    "push": _push,
-    "prune": _prune,
-}
 
 
 def _export(config: Config, arguments: argparse.Namespace) -> None:

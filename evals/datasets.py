@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from src.ingestion.loader import Skipped, load_documents
+from src.ingestion.loader import list_files, load_document
 from src.records import Chunk, Document, Turn
 
 SUFFIX = ".txt"  # passage lines are plain text, and the splitter goes by the name
@@ -101,7 +101,9 @@ def load_set(folder: Path) -> EvalSet:
 def _documents(folder: Path) -> tuple[Document, ...] | None:
     """Read the files in `docs` as the build does, or else the passage lines, each as a document of its own."""
     if (folder / "docs").is_dir():
-        return tuple(item for item in load_documents(folder / "docs") if not isinstance(item, Skipped))
+        paths, _ = list_files(folder / "docs")
+        found = (load_document(folder / "docs", path) for path in paths)
+        return tuple(item for item in found if isinstance(item, Document))
     if (folder / "passages.jsonl").is_file():
         return tuple(_document(row["passage_id"], row) for row in read_rows(folder / "passages.jsonl"))
     return None

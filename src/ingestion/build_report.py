@@ -1,13 +1,11 @@
 """What a build tells the person: a progress bar while it runs; at its end what was built and whether it will fit."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from src.artifacts import COMFORTABLE_SHARE, MAX_COMMITTED_MB
 from src.ingestion.loader import Skipped
-
-T = TypeVar("T")
 
 # Chroma's vectors and graph in memory after the first query: +24 MB at 10,000 chunks, +99 MB at 50,000, measured.
 CHUNK_KB = 2
@@ -80,14 +78,6 @@ class BuildReport:
         if self.embedded is None:
             return "nothing: the index is up to date and stays as it is"
         return f"{self.embedded:,} texts; what is known from before is kept"
-
-
-def show_progress(items: Iterable[T], what: str, total: int, unit: str) -> Iterator[T]:
-    """Pass the items on and count them."""
-    with progress_bar(what, total, unit) as bar:
-        for item in items:
-            yield item
-            bar.update()
 
 
 def progress_bar(what: str, total: int, unit: str) -> Any:

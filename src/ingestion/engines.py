@@ -4,15 +4,15 @@ Both give the same index, to the byte in its texts and embeddings.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from src.artifacts import TOKENIZER_FILE
 from src.ingestion.loader import Skipped
-from src.ingestion.parser_process import SplitDocument, parse_files
+from src.ingestion.parser_process import ParserProcesses, SplitDocument, count_cores
 from src.retrieval.index import Encoder
 
 T = TypeVar("T")
@@ -31,14 +31,15 @@ class Engine(Protocol):
 class LocalEngine:
     """This machine's cores, or its GPU."""
 
-    def __init__(self, model_dir: Path, max_tokens: int, get_encoder: Callable[[], Encoder]) -> None:
-        self._tokenizer_file = model_dir / TOKENIZER_FILE
-        self._max_tokens = max_tokens
+    def __init__(self, model_dir: Path, get_encoder: Callable[[], Encoder]) -> None:
+        self._model_dir = model_dir
         self._get_encoder = get_encoder
 
     def parse(self, folder: Path, paths: Sequence[str]) -> Iterator[SplitDocument | Skipped]:
         """Parse in a process for each core."""
-        return parse_files(folder, paths, self._tokenizer_file, self._max_tokens)
+        count = max(1, min(count_cores(), len(paths)))
+        with closing(ParserProcesses(count, self._model_dir)) as processes:
+            yield from processes.parse(folder, paths)
 
     def embed(self, batches: Iterable[tuple[T, list[str]]]) -> Iterator[tuple[T, NDArray[np.float32]]]:
         """Embed one batch after the other; the encoder is loaded when the first one comes."""

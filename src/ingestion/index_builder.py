@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from src.artifacts import TOKENIZER_FILE, IndexSpec, ModelCard, measure_files
+from src.artifacts import IndexSpec, ModelCard, measure_files
 from src.config import Config
 from src.errors import BuildError
-from src.ingestion.build_report import BuildReport, show_progress
+from src.ingestion.build_report import BuildReport, progress_bar
 from src.ingestion.chunker import Chunker
 from src.ingestion.encoder import ParallelEncoder, load_encoder
 from src.ingestion.engines import Engine, LocalEngine
@@ -22,10 +22,8 @@ from src.ingestion.index_check import load_whole_manifest
 from src.ingestion.index_swap import replacing
 from src.ingestion.kept_embeddings import KeptEmbeddings, Label
 from src.ingestion.languages import tell_unknown
-from src.ingestion.loader import Skipped, formats, list_files
+from src.ingestion.loader import formats, list_files
 from src.ingestion.new_index import NewIndex
-from src.ingestion.parser_process import SplitDocument
-from src.records import Document
 
 
 def build_index(
@@ -50,7 +48,7 @@ def build_index(
     get_encoder = cache(partial(load_encoder, config, card, device))
     if device is not None:
         get_encoder()  # so that a missing device is reported before a large folder is parsed
-    engine = engine or LocalEngine(config.model_dir, card.passage_tokens, get_encoder)
+    engine = engine or LocalEngine(config.model_dir, get_encoder)
     embedded: int | None = None
     with replacing(config.index_dir) as aside, closing(NewIndex(aside)) as index:
         spec = _parse(index, config, card, strict, engine)
@@ -74,7 +72,7 @@ def plan_build(config: Config, *, strict: bool = False, engine: Engine | None = 
     """
     started = time.monotonic()
     card = ModelCard.load(config.model_dir)
-    engine = engine or LocalEngine(config.model_dir, card.passage_tokens, partial(ParallelEncoder, config.model_dir))
+    engine = engine or LocalEngine(config.model_dir, partial(ParallelEncoder, config.model_dir))
     missing: int | None = None
     with TemporaryDirectory() as scratch, closing(NewIndex(Path(scratch))) as index:
         spec = _parse(index, config, card, strict, engine)
@@ -86,22 +84,6 @@ def plan_build(config: Config, *, strict: bool = False, engine: Engine | None = 
     return _report(config, card, index, missing, started)
 
 
-def write_index(folder: Path, documents: Iterable[Document], model_dir: Path, kept_file: Path) -> None:
-    """Build an index of documents that are at hand, in an empty folder; for evaluations.
-
-    Args:
-        kept_file: embeddings from one call to the next, all of one model.
-    """
-    card = ModelCard.load(model_dir)
-    chunker = Chunker(model_dir / TOKENIZER_FILE, card.passage_tokens)
-    get_encoder = cache(partial(ParallelEncoder, model_dir))
-    with closing(NewIndex(folder)) as index, closing(KeptEmbeddings(kept_file)) as kept:
-        for document in documents:
-            index.add(SplitDocument(document, tuple(chunker.split(document))))
-        index.embed(kept, LocalEngine(model_dir, card.passage_tokens, get_encoder).embed)
-        index.finish(index.specify(card, "onnx", chunker.description), kept, get_encoder)
-
-
 def _embed_nothing(batches: Iterable[tuple[Label, list[str]]]) -> Iterator[tuple[Label, NDArray[np.float32]]]:
     """Give each text an embedding without numbers, where texts are only counted."""
     for label, texts in batches:
@@ -111,14 +93,14 @@ def _embed_nothing(batches: Iterable[tuple[Label, list[str]]]) -> Iterator[tuple
 def _parse(index: NewIndex, config: Config, card: ModelCard, strict: bool, engine: Engine) -> IndexSpec:
     """Parse and split all documents into the new index, and say what it is to be."""
     folder = config.documents_dir
-    splitter = Chunker(config.model_dir / TOKENIZER_FILE, card.passage_tokens).description
-    found = list_files(folder)
-    paths = [item for item in found if isinstance(item, str)]
-    for skipped in found:
-        if isinstance(skipped, Skipped):
-            index.add(skipped)
-    for item in show_progress(engine.parse(folder, paths), "Parsing", len(paths), "files"):
-        index.add(item)
+    splitter = Chunker(config.model_dir).description
+    paths, skipped = list_files(folder)
+    for refused in skipped:
+        index.add(refused)
+    with progress_bar("Parsing", len(paths), "files") as bar:
+        for item in engine.parse(folder, paths):
+            index.add(item)
+            bar.update()
     seen = "".join(f"\n  {item.path}: {item.reason}" for item in index.skipped)
     if not index.hashes:
         raise BuildError(f"There is nothing to index in {folder}. Put documents there: {formats()}.{seen}")

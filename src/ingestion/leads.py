@@ -18,37 +18,22 @@ class Lead:
     text: str
 
 
-def find_leads(outline: Outline) -> list[Lead]:
+def find_leads(outline: Outline) -> Iterator[Lead]:
     """Find the head of each table, and the sentence before each list and before code; inner ones come last."""
-    return list(_find(outline))
-
-
-def _find(outline: Outline) -> Iterator[Lead]:
-    text = outline.text
+    table = 0  # where the last one begins among the tokens
     before: Span | None = None  # the paragraph that ends where the block begins
     for number, token in enumerate(outline.tokens):
         start, end = outline.span(token)
         if token.type == "table_open":
-            cells = [cell.content for cell in outline.tokens[number : _end_of_head(outline, number)] if cell.content]
-            yield Lead(_body_start(outline, start), end, " | ".join(cells))
+            table = number
+        elif token.type == "tbody_open":
+            cells = [cell.content for cell in outline.tokens[table:number] if cell.content]
+            yield Lead(start, end, " | ".join(cells))
         elif token.type in _INTRODUCED and before:
-            sentence = find_last_sentence(text, *before)
+            sentence = find_last_sentence(outline.text, *before)
             if sentence.endswith((":", "：")) or token.type == "fence":
                 yield Lead(start, end, sentence)
         if token.type == "paragraph_open":
             before = start, end
         elif token.nesting == 1 or token.type in ("fence", "heading_close"):
             before = None
-
-
-def _end_of_head(outline: Outline, number: int) -> int:
-    while outline.tokens[number].type != "thead_close":
-        number += 1
-    return number
-
-
-def _body_start(outline: Outline, start: int) -> int:
-    """Return where the row after the rule begins."""
-    for _ in range(2):
-        start = outline.text.find("\n", start) + 1 or len(outline.text)
-    return start

@@ -6,7 +6,6 @@ import posixpath
 import re
 import stat
 from bisect import bisect_right
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -32,34 +31,35 @@ class Skipped:
     reason: str
 
 
-def load_documents(folder: Path) -> Iterator[Document | Skipped]:
-    """Read every file below the folder, sorted by path; hidden files are left out.
+def list_files(folder: Path) -> tuple[list[str], list[Skipped]]:
+    """List the files below the folder by relative path, sorted, and what is none that can be opened.
+
+    Hidden files are left out; links to folders and out of the folder are not followed.
 
     Raises:
-        BuildError: the folder cannot be listed.
+        BuildError: there is no such folder.
     """
-    for path in list_files(folder):
-        yield path if isinstance(path, Skipped) else load_document(folder, path)
-
-
-def list_files(folder: Path) -> list[str | Skipped]:
-    """List the files below the folder by relative path; links to folders and out of the folder are not followed."""
     if not folder.is_dir():
         raise BuildError(
             f"There is no folder {folder}. Put your documents there, or set DOCUMENTS_DIR to where they are."
         )
-    found: list[str | Skipped] = []
+    paths: list[str] = []
+    skipped: list[Skipped] = []
     root = folder.resolve()
     failures: list[OSError] = []
     for directory, names, files in os.walk(folder, onerror=failures.append):
         names[:] = [name for name in names if not name.startswith(".")]
         links = [name for name in names if Path(directory, name).is_symlink()]
-        for name in [*files, *links]:
-            if not name.startswith("."):
-                found.append(_check(Path(directory, name), folder, root))
-    found += [Skipped(_relative(Path(error.filename), folder), f"the folder cannot be listed: {error.strerror}")
-              for error in failures]  # fmt: skip
-    return sorted(found, key=lambda item: item.path if isinstance(item, Skipped) else item)
+        for path in (Path(directory, name) for name in [*files, *links] if not name.startswith(".")):
+            hindrance = _find_hindrance(path, root)
+            if hindrance:
+                skipped.append(Skipped(_relative(path, folder), hindrance))
+            else:
+                paths.append(_relative(path, folder))
+    for error in failures:
+        path = Path(error.filename)
+        skipped.append(Skipped(_relative(path, folder), f"the folder cannot be listed: {error.strerror}"))
+    return sorted(paths), skipped
 
 
 def load_document(folder: Path, path: str) -> Document | Skipped:
@@ -110,32 +110,25 @@ def formats() -> str:
     return " ".join(PARSERS)
 
 
-def _check(path: Path, folder: Path, root: Path) -> str | Skipped:
-    relative = _relative(path, folder)
-    if not _is_utf8(path):
-        return Skipped(relative, "its name is not valid UTF-8; rename it")
+def _find_hindrance(path: Path, root: Path) -> str:
+    """Say why a file of the folder is not to be opened; "" where it is."""
     try:
+        path.as_posix().encode()
         target = path.resolve(strict=True)
         mode = target.stat().st_mode
+    except UnicodeEncodeError:
+        return "its name is not valid UTF-8; rename it"
     except (OSError, RuntimeError):
-        return Skipped(relative, "it is a link that leads nowhere or in a circle")
+        return "it is a link that leads nowhere or in a circle"
     if not target.is_relative_to(root):
-        return Skipped(relative, "it is a link that leads out of the folder")
+        return "it is a link that leads out of the folder"
     if stat.S_ISDIR(mode):
-        return Skipped(relative, "it is a link to a folder, which is not followed")
-    return relative if stat.S_ISREG(mode) else Skipped(relative, "it is not a regular file")
+        return "it is a link to a folder, which is not followed"
+    return "" if stat.S_ISREG(mode) else "it is not a regular file"
 
 
 def _relative(path: Path, folder: Path) -> str:
     return os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace")
-
-
-def _is_utf8(path: Path) -> bool:
-    try:
-        path.as_posix().encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def read_file(folder: Path, path: str) -> bytes:

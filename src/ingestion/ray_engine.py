@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import src
-from src.artifacts import TOKENIZER_FILE, ModelCard
+from src.artifacts import ModelCard
 from src.config import Config, set_for_library
 from src.embedding.embedding_service import EmbeddingService
 from src.errors import BuildError, UnreadableDocument
@@ -51,7 +51,7 @@ class RayEngine:
             )
         import ray  # noqa: F401 - so that its absence shows
 
-        self._max_tokens = ModelCard.load(config.model_dir).passage_tokens
+        ModelCard.load(config.model_dir)  # so that the absence of a model shows, too
         set_for_library("RAY_USAGE_STATS_ENABLED", "0")
         with _translated(f"The Ray cluster {address or 'of this machine'} cannot be used"):
             _connect(address, config.model_dir)
@@ -59,8 +59,7 @@ class RayEngine:
     def parse(self, folder: Path, paths: Sequence[str]) -> Iterator[SplitDocument | Skipped]:
         """Parse and split files; what cannot be read here comes last."""
         skipped: list[Skipped] = []
-        jobs = ((self._max_tokens, files) for files in _iter_files(folder, paths, skipped))
-        for items in _run(_parse, jobs):
+        for items in _run(_parse, _iter_files(folder, paths, skipped)):
             yield from items
         yield from skipped
 
@@ -126,15 +125,14 @@ def _run(work: Callable[[Any], Any], jobs: Iterable[Any]) -> Iterator[Any]:
                 yield pickle.loads(row["result"])  # noqa: S301 - of this build's own workers
 
 
-def _parse(job: tuple[int, list[tuple[str, bytes]]]) -> list[SplitDocument | Skipped]:
+def _parse(files: list[tuple[str, bytes]]) -> list[SplitDocument | Skipped]:
     """Do one job on a worker: parse and split these files in its parser process."""
-    max_tokens, files = job
     with TemporaryDirectory() as folder:
         for path, data in files:
             file = Path(folder, path)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data)
-        return list(_get_parser_process(max_tokens).parse(Path(folder), [path for path, _ in files]))
+        return list(_get_parser_process().parse(Path(folder), [path for path, _ in files]))
 
 
 def _embed(job: tuple[T, list[str]]) -> tuple[T, NDArray[np.float32]]:
@@ -144,8 +142,8 @@ def _embed(job: tuple[T, list[str]]) -> tuple[T, NDArray[np.float32]]:
 
 
 @cache
-def _get_parser_process(max_tokens: int) -> ParserProcesses:
-    return ParserProcesses(1, Path(TOKENIZER_FILE), max_tokens)  # a worker is in the model's folder
+def _get_parser_process() -> ParserProcesses:
+    return ParserProcesses(1, Path())  # a worker is in the model's folder
 
 
 @cache

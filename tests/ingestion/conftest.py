@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from src.artifacts import TOKENIZER_FILE, ModelCard
 from src.config import Config
 from src.ingestion.chunker import Chunker
 from src.records import Document
@@ -18,7 +17,7 @@ def model_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def chunker(model_dir: Path) -> Chunker:
-    return Chunker(model_dir / TOKENIZER_FILE, ModelCard.load(model_dir).max_tokens)
+    return Chunker(model_dir)
 
 
 def build_settings(folder: Path, model_dir: Path) -> dict[str, str]:

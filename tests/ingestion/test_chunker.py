@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_sentences import TEXTS
 
-from src.artifacts import TOKENIZER_FILE
 from src.ingestion import chunker as module
 from src.ingestion.chunker import MAX_CHUNK_CHARS, TARGET_TOKENS, Chunker, embedding_text
 from src.records import Chunk, Document
@@ -127,7 +126,7 @@ def test_titles_of_all_lengths_cost_no_memory_each(model_dir: Path, make_documen
     def used_mb() -> float:
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
 
-    chunker = Chunker(model_dir / TOKENIZER_FILE, WINDOW)
+    chunker = Chunker(model_dir)
     documents = [make_document(WORDS * 20, title="leave " * words) for words in range(60, 130, 2)]
     chunker.split(documents[0])
     before = used_mb()

@@ -111,7 +111,7 @@ def test_damaged_file_of_kept_embeddings_is_made_anew(tmp_path: Path) -> None:
     (tmp_path / "kept").write_bytes(b"no database" * 1000)
     with closing(KeptEmbeddings(tmp_path / "kept")) as kept:
         rows = np.array([[0.6, 0.8]], dtype=np.float32)
-        embed = LocalEngine(tmp_path, 256, lambda: SimpleNamespace(embed=lambda texts: rows[[0] * len(texts)])).embed  # type: ignore[arg-type, return-value]
+        embed = LocalEngine(tmp_path, lambda: SimpleNamespace(embed=lambda texts: rows[[0] * len(texts)])).embed  # type: ignore[arg-type, return-value]
         asked: list[tuple[Kind, list[str]]] = [
             ("sentence", ["text"]),
             ("sentence", ["new", "text", "new"]),

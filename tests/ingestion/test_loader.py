@@ -8,7 +8,7 @@ import pytest
 
 from src.errors import BuildError
 from src.ingestion import loader
-from src.ingestion.loader import Skipped, list_files, load_document, load_documents
+from src.ingestion.loader import Skipped, list_files, load_document
 from src.records import Document
 
 
@@ -20,7 +20,8 @@ def write(folder: Path, files: dict[str, bytes | str]) -> None:
 
 
 def load(folder: Path) -> tuple[dict[str, Document], dict[str, str]]:
-    items = list(load_documents(folder))
+    paths, skipped = list_files(folder)
+    items = [*skipped, *(load_document(folder, path) for path in paths)]
     documents = {item.path: item for item in items if isinstance(item, Document)}
     return documents, {item.path: item.reason for item in items if isinstance(item, Skipped)}
 
@@ -28,7 +29,7 @@ def load(folder: Path) -> tuple[dict[str, Document], dict[str, str]]:
 def test_files_come_sorted_by_path_without_hidden_ones(tmp_path: Path) -> None:
     """The order is that of the paths, whatever the file system's is; hidden files are nobody's documents."""
     write(tmp_path, {"b/z.md": "z", "b.md": "b", "a b.txt": "a", ".hidden.md": "h", ".git/x.md": "x", "b/Y.md": "Y"})
-    assert list_files(tmp_path) == ["a b.txt", "b.md", "b/Y.md", "b/z.md"]
+    assert list_files(tmp_path) == (["a b.txt", "b.md", "b/Y.md", "b/z.md"], [])
 
 
 def test_document_carries_the_hash_of_its_file(tmp_path: Path) -> None:
@@ -115,16 +116,17 @@ def test_file_without_permission_is_skipped(tmp_path: Path) -> None:
 def test_file_that_goes_while_the_folder_is_read_is_skipped(tmp_path: Path) -> None:
     """A folder may change under the build."""
     write(tmp_path, {"a.md": "a", "b.md": "b"})
-    items = load_documents(tmp_path)
-    assert isinstance(next(items), Document)
+    paths, _ = list_files(tmp_path)
     (tmp_path / "b.md").unlink()
-    assert [item.path for item in items if isinstance(item, Skipped)] == ["b.md"]
+    read, gone = (load_document(tmp_path, path) for path in paths)
+    assert isinstance(read, Document)
+    assert isinstance(gone, Skipped)
 
 
 def test_missing_folder_is_named(tmp_path: Path) -> None:
     """The message says which folder and what sets it."""
     with pytest.raises(BuildError, match=r"no folder .*nowhere.*DOCUMENTS_DIR"):
-        list(load_documents(tmp_path / "nowhere"))
+        list_files(tmp_path / "nowhere")
 
 
 def test_links_lead_to_addresses_and_to_files_of_the_folder(tmp_path: Path) -> None:

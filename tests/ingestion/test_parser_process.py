@@ -3,16 +3,16 @@
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import psutil
 import pytest
 
-from src.artifacts import TOKENIZER_FILE, ModelCard
 from src.ingestion import parser_process
 from src.ingestion.chunker import Chunker
 from src.ingestion.loader import Skipped
-from src.ingestion.parser_process import Limits, SplitDocument, parse_files
+from src.ingestion.parser_process import Limits, ParserProcesses, SplitDocument
 from src.records import Document
 from tests.conftest import wait_until
 
@@ -21,7 +21,8 @@ GOOD = "# Leave\n\nEveryone has 25 days of leave.\n"
 
 def parse(folder: Path, model_dir: Path, *paths: str, limits: Limits = Limits()) -> list[SplitDocument | Skipped]:  # noqa: B008
     (folder / "good.md").write_text(GOOD)
-    return list(parse_files(folder, paths, model_dir / TOKENIZER_FILE, 256, limits))
+    with closing(ParserProcesses(2, model_dir, limits)) as processes:
+        return list(processes.parse(folder, paths))
 
 
 def require_good(*items: SplitDocument | Skipped) -> None:
@@ -80,7 +81,7 @@ def test_results_come_in_the_order_of_the_paths(tmp_path: Path, model_dir: Path)
     for number, path in enumerate(paths):
         (tmp_path / path).write_text("Some words of a sentence. " * (1 + 2000 * (number % 3 == 0)))
     (tmp_path / "07.md").unlink()
-    results = list(parse_files(tmp_path, paths, model_dir / TOKENIZER_FILE, ModelCard.load(model_dir).max_tokens))
+    results = parse(tmp_path, model_dir, *paths)
     named = [item.path if isinstance(item, Skipped) else item.document.path for item in results]
     assert named == paths
     assert [item.path for item in results if isinstance(item, Skipped)] == ["07.md"]
@@ -97,5 +98,5 @@ def test_reason_of_a_failing_parser_holds_no_place_in_memory(
     monkeypatch.setattr(parser_process, "load_document", fail)
     monkeypatch.setattr(parser_process, "_become_parser", lambda *_: None)  # this process stays as it is
     monkeypatch.setattr(parser_process, "_limit", lambda *_: None)
-    skipped = parser_process._parse(tmp_path, "odd.md", model_dir / TOKENIZER_FILE, 256, Limits())
+    skipped = parser_process._parse(tmp_path, "odd.md", model_dir, Limits())
     assert skipped == Skipped("odd.md", "its parser fails (RuntimeError: cannot read <object object> of the file)")

@@ -4,7 +4,7 @@ import io
 import zipfile
 from dataclasses import replace
 
-from src.ingestion.parsers.archive import BROKEN_FILE_ERRORS, check_archive, not_readable
+from src.ingestion.parsers.archive import check_archive, reading
 from src.ingestion.parsers.html import parse_html
 from src.ingestion.parsers.markup import words_of
 from src.ingestion.parsers.parsed import Parsed
@@ -21,16 +21,10 @@ def parse_docx(data: bytes) -> Parsed:
     import mammoth
 
     check_archive(data, ".docx")
-    try:
+    with reading(".docx"):
         title = _core_title(data)
-        html = mammoth.convert_to_html(io.BytesIO(data), style_map=_STYLES, convert_image=_no_image).value
-    except BROKEN_FILE_ERRORS as exc:
-        raise not_readable(".docx", exc) from exc
+        html = mammoth.convert_to_html(io.BytesIO(data), style_map=_STYLES, convert_image=lambda _: []).value
     return replace(parse_html(html), title=title)
-
-
-def _no_image(_image: object) -> list[object]:
-    return []
 
 
 def _core_title(data: bytes) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from email.message import EmailMessage, Message, MIMEPart
 
 from src.errors import UnreadableDocument
-from src.ingestion.parsers.archive import BROKEN_FILE_ERRORS, not_readable
+from src.ingestion.parsers.archive import reading
 from src.ingestion.parsers.html import parse_html
 from src.ingestion.parsers.parsed import Parsed, decode, tidy
 
@@ -49,7 +49,7 @@ def parse_msg(data: bytes) -> Parsed:
     """
     from oxmsg import Message
 
-    try:
+    with reading(".msg"):
         message = Message.load(io.BytesIO(data))
         kind = message.message_headers.get("Content-Type", "").partition(";")[0].strip().lower()
         is_encrypted = kind in _ENCRYPTED_TYPES or "SMIME" in (message.message_class or "").upper()
@@ -58,10 +58,6 @@ def parse_msg(data: bytes) -> Parsed:
         names = [attachment.file_name or "unnamed" for attachment in message.attachments]
         date = message.sent_date.isoformat(" ", "minutes") if message.sent_date else ""
         subject, sender = message.subject or "", message.sender or ""
-    except UnreadableDocument:
-        raise
-    except BROKEN_FILE_ERRORS as exc:
-        raise not_readable(".msg", exc) from exc
     if is_encrypted and not body.strip():
         raise UnreadableDocument("it is encrypted; save its text unencrypted")
     return _compose(subject, sender, to, date, body, names)

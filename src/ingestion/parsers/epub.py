@@ -1,12 +1,12 @@
 """EPUB: the chapters in reading order, each as HTML."""
 
 import io
+import posixpath
 import zipfile
-from pathlib import PurePosixPath
 from urllib.parse import unquote
 
 from src.errors import UnreadableDocument
-from src.ingestion.parsers.archive import BROKEN_FILE_ERRORS, check_archive, not_readable, read_part
+from src.ingestion.parsers.archive import check_archive, reading
 from src.ingestion.parsers.html import parse_fragment
 from src.ingestion.parsers.markup import words_of
 from src.ingestion.parsers.parsed import Parsed
@@ -23,16 +23,11 @@ def parse_epub(data: bytes) -> Parsed:
         UnreadableDocument: protected against copying, broken, or far too large when unpacked.
     """
     check_archive(data, ".epub")
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if _RIGHTS in archive.namelist():
-                raise UnreadableDocument("it is protected against copying (DRM)")
-            title, chapters = _read_package(archive)
-            texts = [parse_fragment(read_part(archive, chapter)).text.strip() for chapter in chapters]
-    except UnreadableDocument:
-        raise
-    except BROKEN_FILE_ERRORS as exc:
-        raise not_readable(".epub", exc) from exc
+    with reading(".epub"), zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if _RIGHTS in archive.namelist():
+            raise UnreadableDocument("it is protected against copying (DRM)")
+        title, chapters = _read_package(archive)
+        texts = [parse_fragment(archive.read(chapter)).text.strip() for chapter in chapters]
     return Parsed("\n\n".join(text for text in texts if text) + "\n", title)
 
 
@@ -51,6 +46,7 @@ def _read_package(archive: zipfile.ZipFile) -> tuple[str, list[str]]:
         if item.get("media-type") in _CHAPTER_TYPES and "nav" not in str(item.get("properties", "")).split()
     }
     spine = [str(item.get("idref")) for item in package.select("spine > itemref")]
-    folder = PurePosixPath(name).parent
-    title = words_of(package.find("title"))
-    return title, [str(folder / unquote(items[key])) for key in spine if key in items]
+    folder = f"/{posixpath.dirname(name)}"
+    places = (posixpath.join(folder, unquote(items[key])) for key in spine if key in items)
+    # a place may be written with `..` in it
+    return words_of(package.find("title")), [posixpath.normpath(place).removeprefix("/") for place in places]

@@ -7,6 +7,7 @@ Nothing is recognised from images.
 
 import re
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
 from src.errors import UnreadableDocument
@@ -41,19 +42,14 @@ def parse_pdf(data: bytes) -> Parsed:
     import pypdfium2
 
     try:
-        pdf = pypdfium2.PdfDocument(data)
+        with closing(pypdfium2.PdfDocument(data)) as pdf:
+            if len(pdf) > MAX_PAGES:
+                raise UnreadableDocument(f"it has {len(pdf)} pages, more than {MAX_PAGES}; split it")
+            raw = [_page_text(pdf, number) for number in range(len(pdf))]
+            title = " ".join(tidy(pdf.get_metadata_value("Title")).split())
     except pypdfium2.PdfiumError as exc:
         reason = "it is encrypted; save it without a password" if "password" in str(exc).lower() else f"broken: {exc}"
         raise UnreadableDocument(reason) from exc
-    try:
-        if len(pdf) > MAX_PAGES:
-            raise UnreadableDocument(f"it has {len(pdf)} pages, more than {MAX_PAGES}; split it")
-        raw = [_page_text(pdf, number) for number in range(len(pdf))]
-        title = " ".join(tidy(pdf.get_metadata_value("Title")).split())
-    except pypdfium2.PdfiumError as exc:
-        raise UnreadableDocument(f"broken: {exc}") from exc
-    finally:
-        pdf.close()
     text, starts = join_pages(raw)
     if not text.strip():
         raise UnreadableDocument("it has no text; scanned pages need text recognition (OCR) first")
@@ -93,21 +89,14 @@ def _drop_contents(lines: list[str], pages: int) -> list[str]:
 
 
 def _page_text(pdf: Any, number: int) -> str:
-    page = pdf[number]
-    try:
-        text_page = page.get_textpage()
-        try:
-            boxes = [text_page.get_rect(at) for at in range(text_page.count_rects())]
-            columns = order_columns(boxes)
-            pieces = [str(text_page.get_text_bounded(*box, errors="replace")) for box in columns or boxes]
-            if columns:
-                return "\n".join(pieces)
-            text = str(text_page.get_text_range(errors="replace"))
-            return write_tables(text, list(zip(boxes, pieces, strict=True)))
-        finally:
-            text_page.close()
-    finally:
-        page.close()
+    with closing(pdf[number]) as page, closing(page.get_textpage()) as text_page:
+        boxes = [text_page.get_rect(at) for at in range(text_page.count_rects())]
+        columns = order_columns(boxes)
+        pieces = [str(text_page.get_text_bounded(*box, errors="replace")) for box in columns or boxes]
+        if columns:
+            return "\n".join(pieces)
+        text = str(text_page.get_text_range(errors="replace"))
+        return write_tables(text, list(zip(boxes, pieces, strict=True)))
 
 
 def join_lines(text: str, words: frozenset[str], *, joins_unknown: bool = False) -> str:

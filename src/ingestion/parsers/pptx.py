@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import Any
 
-from src.ingestion.parsers.archive import BROKEN_FILE_ERRORS, check_archive, not_readable
+from src.ingestion.parsers.archive import check_archive, reading
 from src.ingestion.parsers.parsed import Parsed, tidy
 from src.ingestion.parsers.tables import render_rows
 
@@ -22,12 +22,10 @@ def parse_pptx(data: bytes) -> Parsed:
     from pptx.exc import PythonPptxError
 
     check_archive(data, ".pptx")
-    try:
+    with reading(".pptx", PythonPptxError):
         show = pptx.Presentation(io.BytesIO(data))
         slides = [tidy(_slide_text(slide)) for slide in show.slides]
         title = _one_line(show.core_properties.title or "")
-    except (PythonPptxError, *BROKEN_FILE_ERRORS) as exc:
-        raise not_readable(".pptx", exc) from exc
     starts = accumulate((len(slide) + len(_SLIDE_BREAK) for slide in slides[:-1]), initial=0)
     is_default = title.casefold() in ("powerpoint presentation", "presentation")
     return Parsed(_SLIDE_BREAK.join(slides), "" if is_default else title, tuple(starts) if slides else ())

@@ -5,14 +5,11 @@ Files that a document names are not included, and raw HTML is left out: a docume
 
 import re
 from textwrap import dedent
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from src.ingestion.parsers.archive import BROKEN_FILE_ERRORS, not_readable
+from src.ingestion.parsers.archive import reading
 from src.ingestion.parsers.html import parse_fragment
 from src.ingestion.parsers.parsed import Parsed, decode
-
-if TYPE_CHECKING:
-    from docutils import nodes
 
 _DIRECTIVE = re.compile(r"\.\. +(?:\|[^|\n]+\| +)?([A-Za-z][\w:+.-]*?)::(?=\s|\Z)")
 _ROLE = re.compile(r":([A-Za-z][\w:+.-]*):`|`:([A-Za-z][\w:+.-]*):")
@@ -53,10 +50,8 @@ def parse_rst(data: bytes) -> Parsed:
 
     text = decode(data)
     _register_unknown(text)
-    try:
+    with reading(".rst"):
         html = publish_parts(text, parser=_parser(), writer="html5", settings_overrides=_SETTINGS)["html_body"]
-    except BROKEN_FILE_ERRORS as exc:
-        raise not_readable(".rst", exc) from exc
     return parse_fragment(html)
 
 
@@ -147,9 +142,7 @@ def _make_directive(name: str) -> type:
     return WordsOnly
 
 
-def _role_words(
-    _role: str, rawtext: str, text: str, *_rest: Any, **_options: Any
-) -> "tuple[list[nodes.Node], list[nodes.Node]]":
+def _role_words(_role: str, rawtext: str, text: str, *_rest: Any, **_options: Any) -> tuple[list[Any], list[Any]]:
     """Give what Sphinx would show: the title of `title <target>`, else the last name of `~package.name`."""
     from docutils import nodes, utils
 

@@ -10,10 +10,11 @@ import io
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 from src.errors import UnreadableDocument
-from src.ingestion.parsers.archive import BROKEN_FILE_ERRORS, check_archive, not_readable
+from src.ingestion.parsers.archive import check_archive, reading
 from src.ingestion.parsers.parsed import Parsed, decode, tidy
 
 _DELIMITERS = ",;\t|"
@@ -52,20 +53,14 @@ def parse_xlsx(data: bytes) -> Parsed:
     import openpyxl
 
     check_archive(data, ".xlsx")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of styles and extensions that openpyxl leaves out
-            book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-            sheets = [(sheet.title, render_rows(_sheet_rows(sheet))) for sheet in book.worksheets if _is_visible(sheet)]
-            title = tidy(book.properties.title or "").strip()
-            book.close()
-    except BROKEN_FILE_ERRORS as exc:
-        raise not_readable(".xlsx", exc) from exc
+    with reading(".xlsx"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of styles and extensions that openpyxl leaves out
+        book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+        visible = (sheet for sheet in book.worksheets if sheet.sheet_state == "visible")
+        sheets = [(sheet.title, render_rows(_sheet_rows(sheet))) for sheet in visible]
+        title = tidy(book.properties.title or "").strip()
+        book.close()
     return Parsed("\n\n".join(f"## {name}\n\n{rows}" for name, rows in sheets if rows) + "\n", title)
-
-
-def _is_visible(sheet: Any) -> bool:
-    return bool(sheet.sheet_state == "visible")
 
 
 def _sheet_rows(sheet: Any) -> Iterator[list[str]]:
@@ -88,21 +83,10 @@ def _cell_text(value: Any) -> str:
 
 def render_rows(rows: Iterable[Sequence[str]]) -> str:
     """Render a sheet: blank rows part its tables; a row of one cell above a table is a line of text."""
-    blocks = ["\n".join(_render_table(table)).strip() for table in _split_tables(rows)]
+    clean_rows = ([" ".join(cell.split()) for cell in row] for row in rows)
+    tables = (list(table) for has_text, table in groupby(clean_rows, any) if has_text)
+    blocks = ["\n".join(_render_table(table)).strip() for table in tables]
     return "\n\n".join(block for block in blocks if block)
-
-
-def _split_tables(rows: Iterable[Sequence[str]]) -> Iterator[list[list[str]]]:
-    table: list[list[str]] = []
-    for row in rows:
-        cells = [" ".join(cell.split()) for cell in row]
-        if any(cells):
-            table.append(cells)
-        elif table:
-            yield table
-            table = []
-    if table:
-        yield table
 
 
 def _render_table(table: list[list[str]]) -> Iterator[str]:

@@ -113,6 +113,13 @@ def test_epub_gives_its_chapters_in_reading_order() -> None:
     assert (parsed.title, parsed.text) == ("Manual", "# One\n\nText.\n\n# Two\n")
 
 
+def test_chapter_may_stand_beside_the_folder_of_the_package() -> None:
+    """Its place is then written with `..`, which no archive knows."""
+    item = '<item id="c" href="../text/c.xhtml" media-type="application/xhtml+xml"/>'
+    package = f'<package><manifest>{item}</manifest><spine><itemref idref="c"/></spine></package>'
+    assert parse_epub(make_epub(**{"book/p.opf": package, "text/c.xhtml": "<p>Text.</p>"})).text == "Text.\n"
+
+
 def test_footnotes_of_a_book_stay() -> None:
     """An EPUB writes them as asides."""
     chapter = "<html><body><p>Text.</p><aside epub:type='footnote'><p>A note.</p></aside></body></html>"
