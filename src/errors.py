@@ -72,6 +72,8 @@ class ServiceUnavailable(RagError):
         code: a stable word for programs, such as `warming_up`.
     """
 
+    status = 503
+
     def __init__(self, message: str, *, retry_after_s: int, code: str) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s

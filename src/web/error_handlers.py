@@ -62,9 +62,8 @@ def register_error_handlers(app: Flask) -> None:
     @app.errorhandler(RequestError)
     @app.errorhandler(ServiceUnavailable)
     def refuse(exc: RequestError | ServiceUnavailable) -> Response:
-        status = exc.status if isinstance(exc, RequestError) else 503
-        response = error_response(status, exc.code, str(exc), retry_after_s=exc.retry_after_s)
-        if status == 401:
+        response = error_response(exc.status, exc.code, str(exc), retry_after_s=exc.retry_after_s)
+        if exc.status == 401:
             response.headers["WWW-Authenticate"] = "Bearer"
         return response
 
