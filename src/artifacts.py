@@ -88,10 +88,7 @@ class ModelCard:
         path = model_dir / MODEL_CARD_FILE
         if not path.is_file():
             raise ArtifactError(f"No embedding model in {model_dir}: {MODEL_CARD_FILE} is missing. {EXPORT}")
-        try:
-            card = cls(**read_json(path, EXPORT))
-        except TypeError as exc:
-            raise ArtifactError(f"{path} is not of this version: its keys differ. {EXPORT}") from exc
+        card = read_json(path, lambda value: cls(**value), EXPORT)
         missing = [name for name in card.files if not (model_dir / name).is_file()]
         if missing:
             raise ArtifactError(f"The embedding model in {model_dir} lacks {', '.join(missing)}. {EXPORT}")
@@ -184,11 +181,9 @@ class Manifest:
             if index_dir.is_dir() and any(index_dir.iterdir()):
                 raise ArtifactError(f"The index in {index_dir} is half-written: {MANIFEST_FILE} is missing. {REBUILD}")
             raise ArtifactError(f"No index in {index_dir}. {REBUILD}")
-        value = read_json(path, REBUILD)
-        try:
-            manifest = cls(IndexSpec(**value["spec"]), BuildResults(**value["results"]))
-        except (KeyError, TypeError) as exc:
-            raise ArtifactError(f"{path} is not of this version: its keys differ. {REBUILD}") from exc
+        manifest = read_json(
+            path, lambda value: cls(IndexSpec(**value["spec"]), BuildResults(**value["results"])), REBUILD
+        )
         try:
             found = measure_files(index_dir)
         except FileNotFoundError as exc:

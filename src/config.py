@@ -187,7 +187,7 @@ class Config:
 
 
 def set_for_library(name: str, value: str) -> None:
-    """Set a variable that a Python library reads in this process and in those that it starts."""
+    """Set a variable that a library reads in this process and in those that it starts."""
     os.environ[name] = value
 
 

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from src.errors import ArtifactError
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -19,14 +21,19 @@ def may_be_read() -> Iterator[None]:
         raise ArtifactError(f"{exc.filename} may not be read by the server's user. Let that user read it.") from exc
 
 
-def read_json(path: Path, cure: str) -> dict[str, Any]:
-    """Read a file that holds one object; what else it may hold lacks the keys that are looked for."""
+def read_json(path: Path, parse: Callable[[Any], T], cure: str) -> T:
+    """Make a record of what a file holds.
+
+    Raises:
+        ArtifactError: it cannot be read, or `parse` misses keys or finds others.
+    """
     try:
         with may_be_read():
-            value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return parse(json.loads(path.read_text(encoding="utf-8")))
+    except (KeyError, TypeError) as exc:
+        raise ArtifactError(f"{path} is not of this version: its keys differ. {cure}") from exc
     except (OSError, ValueError) as exc:
         raise ArtifactError(f"{path} cannot be read ({exc}). {cure}") from exc
-    return value
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -4,6 +4,6 @@ Since 1.29 it does so on Linux by default: a thread, three open files and a data
 directory (https://github.com/microsoft/onnxruntime/pull/27379).
 """
 
-import os
+from src.config import set_for_library
 
-os.putenv("ORT_DISABLE_TELEMETRY", "1")  # for the C++ library alone: config.py is what reads the environment
+set_for_library("ORT_DISABLE_TELEMETRY", "1")

@@ -26,7 +26,7 @@ def read_digest(source: Source, name: str, tell: Callable[[str], None]) -> str:
     """
     cure = f"Set INDEX_SHA256, or put {name}{DIGEST_SUFFIX} beside the archive."
     try:
-        head = _retry(lambda: next(source.open(name + DIGEST_SUFFIX).blocks, b""), int, tell)
+        head = _retry(lambda: next(source.open(name + DIGEST_SUFFIX).blocks, b""), tell)
     except StorageError as exc:
         raise StorageError(f"{exc} {cure}", may_pass=exc.may_pass) from exc
     match = _DIGEST.match(head)
@@ -41,11 +41,11 @@ def download(source: Source, name: str, part: Path, tell: Callable[[str], None])
     Raises:
         StorageError: it does not come; what has come stays for the next time.
     """
-    _retry(lambda: _append(source.open(name, _size_of(part)), part, tell), lambda: _size_of(part), tell)
+    _retry(lambda: _append(source.open(name, _size_of(part)), part, tell), tell, lambda: _size_of(part))
 
 
-def _retry(attempt: Callable[[], T], measure: Callable[[], int], tell: Callable[[str], None]) -> T:
-    """Attempt again with growing pauses; an attempt that got further begins the count anew."""
+def _retry(attempt: Callable[[], T], tell: Callable[[str], None], measure: Callable[[], int] = lambda: 0) -> T:
+    """Attempt again with growing pauses; one that got further, by what `measure` gives, begins the count anew."""
     failures = 0
     while True:
         before = measure()

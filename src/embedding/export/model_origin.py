@@ -15,7 +15,7 @@ LICENCES = Path(__file__).with_name("licences")
 
 @dataclass(frozen=True, slots=True)
 class ModelOrigin:
-    """What the model card says of the original.
+    """What the model card says of the original, by the names of its fields.
 
     Args:
         name: the hub's name, or the folder's name for a model of one's own.
@@ -28,7 +28,7 @@ class ModelOrigin:
     revision: str
     licence: str
     attribution: str
-    languages: tuple[str, ...]
+    languages: list[str]
 
     @classmethod
     def find(cls, name_or_path: str) -> Self:
@@ -48,7 +48,7 @@ class ModelOrigin:
             revision=revision,
             licence=licence if isinstance(licence, str) else UNKNOWN_LICENCE,
             attribution=f"{name}, from {where}; changed: converted to ONNX and quantised to int8 by this project",
-            languages=(languages,) if isinstance(languages, str) else tuple(map(str, languages)),
+            languages=[languages] if isinstance(languages, str) else list(map(str, languages)),
         )
 
     def write_licence(self, model_dir: Path) -> None:

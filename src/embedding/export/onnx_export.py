@@ -8,7 +8,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -163,10 +163,7 @@ def _write_model(graph: Path, model: "SentenceTransformer", origin: ModelOrigin,
     tokenizer.save(str(model_dir / TOKENIZER_FILE), pretty=False)
     files = (MODEL_FILE, MODEL_DATA_FILE, TOKENIZER_FILE)
     card = ModelCard(
-        name=origin.name,
-        revision=origin.revision,
-        licence=origin.licence,
-        attribution=origin.attribution,
+        **asdict(origin),
         dimension=int(model.get_embedding_dimension() or 0),
         max_tokens=int(model.max_seq_length or 0),
         pooling=str(model[1].get_config_dict()["pooling_mode"]),
@@ -174,7 +171,6 @@ def _write_model(graph: Path, model: "SentenceTransformer", origin: ModelOrigin,
         quantisation=QUANTISATION,
         files={name: sha256_of(model_dir / name) for name in files},
         fidelity={},
-        languages=list(origin.languages),
         prompts=find_prompts(model),
         serving_mb=ModelSize.of(model).serving_mb,
     )
