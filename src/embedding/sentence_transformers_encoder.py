@@ -130,9 +130,12 @@ def full_name(name_or_path: str) -> str:
 
 
 def locate_model(name_or_path: str) -> str:
-    """Find the default model's weights in their Python package, where that is installed: it needs no hub."""
+    """Find the default model's weights in their Python package, where that is installed: it needs no hub.
+
+    A folder of that name is one's own model.
+    """
     name = full_name(name_or_path)
-    if name == DEFAULT_MODEL:
+    if name == DEFAULT_MODEL and not Path(name).is_dir():
         package = importlib.util.find_spec(PACKAGED_DEFAULT_MODEL)
         if package is not None and package.submodule_search_locations:
             return str(Path(package.submodule_search_locations[0]) / "model")

@@ -53,9 +53,10 @@ class Cgroup:
         """
         usage = int((self.directory / _USAGE_FILES[self.version]).read_bytes())
         stat = b"\n" + (self.directory / "memory.stat").read_bytes()
-        _, key, rest = stat.partition(_INACTIVE_KEYS[self.version])
-        if not key:
-            raise ValueError(f"{self.directory}/memory.stat has no line{key.decode()!r}")
+        key = _INACTIVE_KEYS[self.version]
+        _, found, rest = stat.partition(key)
+        if not found:
+            raise ValueError(f"{self.directory}/memory.stat has no line {key.decode().strip()}")
         return max(0, usage - int(rest.split(b"\n", 1)[0]))
 
 

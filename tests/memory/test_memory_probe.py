@@ -88,6 +88,15 @@ def test_missing_stat_counts_the_processes_and_says_so_once(tmp_path: Path, capl
     assert [record.message.split(" (")[0] for record in caplog.records] == ["The memory cgroup cannot be read"]
 
 
+def test_stat_without_the_line_is_told_by_its_name(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The log says what the kernel does not tell."""
+    write_group(tmp_path / "cgroup/app", 2, limit=256 * MB)
+    (tmp_path / "cgroup/app/memory.stat").write_text("anon 1\n")
+    with caplog.at_level(logging.WARNING):
+        read(tmp_path, "0::/app\n")
+    assert "memory.stat has no line inactive_file)" in caplog.text
+
+
 def test_unreadable_limit_counts_the_processes_and_says_so_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
