@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.running_server import run_server
-from tests.conftest import ROOT
+from tests.conftest import DOCUMENTS, ROOT, Server
 
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
 
@@ -101,24 +101,23 @@ def test_parser_can_be_added(clone: Path) -> None:
     assert "Hives" in run(clone, '.venv/bin/python build_embeddings.py search "where do hives stand"')
 
 
-def test_vector_store_can_be_replaced(clone: Path) -> None:
+def test_vector_store_can_be_replaced(clone: Path, server: Server) -> None:
     """Another store answers as Chroma does; the old index is refused until it is rebuilt."""
     module, functions = blocks("Put another vector store in")
     (clone / "src/retrieval/exact_vectors.py").write_text(module)
     replace_functions(clone / "src/retrieval/vector_store.py", functions)
     question = "How many days of annual leave do I get?"
-    with run_server() as before:
-        expected = before.ask(question)["sources"]
-    with run_server(cwd=clone) as server:
-        response = server.post("/chat", {"message": question})
+    with run_server(cwd=clone) as changed:
+        response = changed.post("/chat", {"message": question})
         assert response.json()["error"]["code"] == "index_unusable"
-    shutil.rmtree(clone / "data/index")
+    for folder in ("index", "documents"):
+        shutil.rmtree(clone / "data" / folder)
+    shutil.copytree(DOCUMENTS, clone / "data/documents")
     run(clone, ".venv/bin/python build_embeddings.py")
     assert not list((clone / "data/index").rglob("*chroma*"))
-    with run_server(cwd=clone) as server:
-        assert [source["chunk_id"] for source in server.ask(question)["sources"]] == [
-            source["chunk_id"] for source in expected
-        ]
+    with run_server(cwd=clone) as changed:
+        found, expected = ([hit["chunk_id"] for hit in one.ask(question)["sources"]] for one in (changed, server))
+    assert found == expected
 
 
 def test_project_can_be_renamed(clone: Path) -> None:

@@ -13,7 +13,8 @@ from tests.several_instances import is_open
 def test_hundred_handovers_under_load_fail_no_request(tmp_path: Path) -> None:
     """No request is lost and none meets a worker that is not warm."""
     load = Load()
-    with GunicornServer.run(tmp_path, MAX_REQUESTS="5", MAX_REQUESTS_JITTER="2", TOY_WARM_UP_S="0") as server:
+    settings = {"MAX_REQUESTS": "5", "MAX_REQUESTS_JITTER": "2", "TOY_WARM_UP_S": "0", "TOY_MODEL_MB": "1"}
+    with GunicornServer.run(tmp_path, **settings) as server:
         server.chat()
         with load.on(server, clients=4, think_s=0.02):
             wait_until(lambda: server.handovers >= 100, "100 hand-overs", 300)

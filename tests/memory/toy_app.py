@@ -11,6 +11,7 @@ from src.memory.worker_recycling import get_recycling
 
 STATE = Path(os.environ["TOY_DIR"])
 WARM_UP_S = float(os.environ.get("TOY_WARM_UP_S", "0.05"))
+MODEL_MB = int(os.environ.get("TOY_MODEL_MB", "50"))
 
 
 def spend(seconds: float) -> None:
@@ -34,7 +35,7 @@ class ToyServices:
             while (STATE / "hang_warm_up").exists():
                 spend(0.02)
             spend(WARM_UP_S)
-            self.model = bytearray(os.urandom(1024)) * (50 * 1024)
+            self.model = bytearray(os.urandom(1024)) * (MODEL_MB * 1024)
 
 
 leaked: list[bytes] = []

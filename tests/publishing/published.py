@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.conftest import corpus_places
+
 
 @dataclass(frozen=True)
 class Published:
@@ -25,3 +27,8 @@ class Done:
 def all_bytes(folder: Path) -> dict[str, bytes]:
     """Read every file of a folder."""
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def corpus_index() -> Path:
+    """Return the index of the tests' own documents, which the first test that wants it builds."""
+    return Path(corpus_places()["INDEX_DIR"])

@@ -21,9 +21,7 @@ from src.publishing import download
 from src.publishing.stream import BLOCK_BYTES
 from tests.conftest import ROOT, corpus_places, fill, wait_until
 from tests.publishing.file_server import FileServer, broken_after, serve_files, status
-from tests.publishing.published import Done, Published, all_bytes
-
-CORPUS = Path(corpus_places()["INDEX_DIR"])
+from tests.publishing.published import Done, Published, all_bytes, corpus_index
 
 
 def left_beside(index_dir: Path) -> list[str]:
@@ -31,7 +29,7 @@ def left_beside(index_dir: Path) -> list[str]:
 
 
 def require_fetched(index_dir: Path) -> None:
-    assert all_bytes(index_dir) == all_bytes(CORPUS)
+    assert all_bytes(index_dir) == all_bytes(corpus_index())
     assert left_beside(index_dir) == ["index"]
 
 
@@ -338,7 +336,7 @@ def test_full_disk_is_one_line_and_the_old_index_stays(
     index_dir.mkdir(parents=True)
     (index_dir / "manifest.json").write_text("old")
     address = {"INDEX_URL": f"{files.url}/{published.archive.name}", "INDEX_DIR": str(index_dir)}
-    sizes = published.archive.stat().st_size, sum(Manifest.load(CORPUS).results.file_bytes.values())
+    sizes = published.archive.stat().st_size, sum(Manifest.load(corpus_index()).results.file_bytes.values())
     for room, files.tells_size in (
         (0, True),
         (sizes[0] // 2, True),

@@ -10,14 +10,12 @@ import pytest
 
 from src.artifacts import Manifest
 from tests.conftest import ROOT, corpus_places
-from tests.publishing.published import Done, Published, all_bytes
-
-INDEX = {"INDEX_DIR": corpus_places()["INDEX_DIR"]}
+from tests.publishing.published import Done, Published, all_bytes, corpus_index
 
 
 def test_archive_is_named_after_its_index_and_lies_beside_its_sum(published: Published) -> None:
     """The two lines name what is there, and `sha256sum -c` accepts the file beside it."""
-    fingerprint = Manifest.load(Path(INDEX["INDEX_DIR"])).fingerprint
+    fingerprint = Manifest.load(corpus_index()).fingerprint
     assert published.archive == published.folder / f"index-{fingerprint}.tar.gz"
     assert published.lines["INDEX_SHA256"] == hashlib.sha256(published.archive.read_bytes()).hexdigest()
     assert sorted(all_bytes(published.folder)) == [published.archive.name, published.archive.name + ".sha256"]
@@ -29,7 +27,7 @@ def test_archive_is_named_after_its_index_and_lies_beside_its_sum(published: Pub
 def test_publishing_again_writes_nothing_and_prints_the_same(published: Published, run: Callable[..., Done]) -> None:
     """Who has set the sum of an archive keeps it."""
     before = {path: path.stat().st_mtime_ns for path in published.folder.iterdir()}
-    done = run("publish", str(published.folder), **INDEX)
+    done = run("publish", str(published.folder), INDEX_DIR=str(corpus_index()))
     assert dict(line.split("=", 1) for line in done.out.splitlines()) == published.lines
     assert {path: path.stat().st_mtime_ns for path in published.folder.iterdir()} == before
 
@@ -39,7 +37,7 @@ def test_half_a_publication_is_finished(published: Published, run: Callable[...,
     before = all_bytes(published.folder)
     published.archive.with_name(published.archive.name + ".sha256").unlink()
     published.archive.write_bytes(b"half")
-    assert run("publish", str(published.folder), **INDEX).code == 0
+    assert run("publish", str(published.folder), INDEX_DIR=str(corpus_index())).code == 0
     assert all_bytes(published.folder) == before
 
 
@@ -54,7 +52,7 @@ def test_damaged_index_is_not_published(old_index: Path, run: Callable[..., Done
 @pytest.mark.parametrize("where", ["https://example.org/indexes", "ftp://example.org"])
 def test_place_that_takes_nothing_is_one_line_that_names_what_does(where: str, run: Callable[..., Done]) -> None:
     """A web server only gives."""
-    done = run("publish", where, **INDEX)
+    done = run("publish", where, INDEX_DIR=str(corpus_index()))
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert "Name a folder, or s3://bucket/folder" in done.err
 

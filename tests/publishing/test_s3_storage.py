@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.conftest import corpus_places, free_port, wait_until
-from tests.publishing.published import Done, all_bytes
+from tests.conftest import free_port, wait_until
+from tests.publishing.published import Done, all_bytes, corpus_index
 
 RCLONE = shutil.which("rclone", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-CORPUS = corpus_places()["INDEX_DIR"]
 WHERE = "s3://indexes/handbook/prod"
 
 pytestmark = pytest.mark.skipif(RCLONE is None, reason="rclone, of requirements-dev.txt, is not here")
@@ -53,20 +52,20 @@ def test_index_goes_to_the_store_and_comes_back(
     store: dict[str, str], run: Callable[..., Done], tmp_path: Path
 ) -> None:
     """With the lines that `publish` prints; publishing again prints the same; a part that is here is gone on with."""
-    published = run("publish", WHERE, **store, INDEX_DIR=CORPUS)
+    published = run("publish", WHERE, **store, INDEX_DIR=str(corpus_index()))
     assert (published.code, published.err) == (0, "")
-    assert run("publish", WHERE, **store, INDEX_DIR=CORPUS) == published
+    assert run("publish", WHERE, **store, INDEX_DIR=str(corpus_index())) == published
     lines = dict(line.split("=", 1) for line in published.out.splitlines())
     assert lines["INDEX_URL"].startswith(f"{WHERE}/index-")
     assert run("fetch", **store, INDEX_URL=lines["INDEX_URL"]).code == 0
-    assert all_bytes(tmp_path / "data" / "index") == all_bytes(Path(CORPUS))
+    assert all_bytes(tmp_path / "data" / "index") == all_bytes(corpus_index())
     shutil.rmtree(tmp_path / "data" / "index")
     part = tmp_path / "data" / f".fetched-{lines['INDEX_SHA256'][:16]}"
-    done = run("publish", str(tmp_path / "copy"), INDEX_DIR=CORPUS)
+    done = run("publish", str(tmp_path / "copy"), INDEX_DIR=str(corpus_index()))
     whole = Path(done.out.splitlines()[0].removeprefix("INDEX_URL=")).read_bytes()
     part.write_bytes(whole[:100_000])
     assert run("fetch", **store, **lines).code == 0
-    assert all_bytes(tmp_path / "data" / "index") == all_bytes(Path(CORPUS))
+    assert all_bytes(tmp_path / "data" / "index") == all_bytes(corpus_index())
 
 
 @pytest.mark.parametrize(
@@ -83,7 +82,7 @@ def test_store_that_refuses_is_one_line(
     """Both ways; no key is in it."""
     name = "index-0123456789abcdef.tar.gz"
     for done in (
-        run("publish", where, **{**store, **change}, INDEX_DIR=CORPUS),
+        run("publish", where, **{**store, **change}, INDEX_DIR=str(corpus_index())),
         run("fetch", **{**store, **change}, INDEX_URL=f"{where}/{name}"),
     ):
         assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
