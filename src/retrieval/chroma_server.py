@@ -17,7 +17,7 @@ from urllib.parse import quote
 from src.config import Config
 from src.errors import VectorsUnavailable
 from src.records import Filters
-from src.retrieval.collection import GRAPH
+from src.retrieval.chroma_client import GRAPH
 from src.retrieval.ranking import ScoredId
 
 if TYPE_CHECKING:

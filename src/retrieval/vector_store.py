@@ -2,7 +2,7 @@
 
 A prebuilt store is opened with Chroma's own engine, `chromadb_rust_bindings`, as `chromadb.PersistentClient` does
 beneath. Importing `chromadb` itself costs 45 MB and 0.6 CPU-seconds and brings nothing to a query
-(docs/decisions/0005), so `chroma_client.py` is imported only to build a store or to read it back.
+(docs/decisions/0005), so `chroma_client.py` imports it only to build a store or to read it back.
 
 Chroma opens only a writable directory and changes it on a mere query, so the committed store is copied to a scratch
 directory, which goes away with the process. The engine's errors end here as ours.
@@ -25,7 +25,7 @@ from src.artifacts import REBUILD
 from src.config import Config
 from src.errors import ArtifactError, NoThreads, VectorsUnavailable
 from src.records import Filters
-from src.retrieval.collection import COLLECTION
+from src.retrieval.chroma_client import COLLECTION, create_store, iter_store
 from src.retrieval.ranking import ScoredId
 from src.retrieval.scratch import copy_writable, make_scratch, remove_scratch, remove_stale_scratch, scratch_errors
 from src.retrieval.text_store import check_sqlite_file
@@ -115,8 +115,6 @@ def create_vectors(
     Raises:
         BuildError: the disk refuses.
     """
-    from src.retrieval.chroma_client import create_store
-
     create_store(index_dir / VECTORS_DIR, chunk_ids, documents, embeddings)
 
 
@@ -128,9 +126,7 @@ def iter_embeddings(index_dir: Path, chunk_ids: Sequence[str]) -> Iterator[NDArr
     Raises:
         ArtifactError: they cannot be read, or one of the ids is missing.
     """
-    from src.retrieval.chroma_client import iter_embeddings
-
-    return iter_embeddings(index_dir / VECTORS_DIR, chunk_ids)
+    return iter_store(index_dir / VECTORS_DIR, chunk_ids)
 
 
 def check_vector_files(index_dir: Path) -> None:

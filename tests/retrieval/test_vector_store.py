@@ -16,7 +16,7 @@ import pytest
 from src.artifacts import sha256_of
 from src.errors import ArtifactError, ServiceUnavailable, VectorsUnavailable
 from src.records import Filters
-from src.retrieval.collection import COLLECTION
+from src.retrieval.chroma_client import COLLECTION
 from src.retrieval.vector_store import VECTORS_DIR, VectorStore, _translated, create_vectors, store_format
 from tests.conftest import ROOT
 from tests.fakes import DIMENSION, WordEncoder
