@@ -4,6 +4,7 @@ Both give the same index, to the byte in its texts and embeddings.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.ingestion.loader import Skipped
-from src.ingestion.parser_process import SplitDocument, parse_files
+from src.ingestion.parser_process import ParserProcesses, SplitDocument, count_cores
 from src.retrieval.index import Encoder
 
 T = TypeVar("T")
@@ -36,7 +37,9 @@ class LocalEngine:
 
     def parse(self, folder: Path, paths: Sequence[str]) -> Iterator[SplitDocument | Skipped]:
         """Parse in a process for each core."""
-        return parse_files(folder, paths, self._model_dir)
+        count = max(1, min(count_cores(), len(paths)))
+        with closing(ParserProcesses(count, self._model_dir)) as processes:
+            yield from processes.parse(folder, paths)
 
     def embed(self, batches: Iterable[tuple[T, list[str]]]) -> Iterator[tuple[T, NDArray[np.float32]]]:
         """Embed one batch after the other; the encoder is loaded when the first one comes."""

@@ -9,7 +9,7 @@ import resource
 import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context
@@ -48,21 +48,12 @@ class Limits:
     megabytes: int = FILE_LIMIT_MB
 
 
-def parse_files(
-    folder: Path, paths: Sequence[str], model_dir: Path, limits: Limits = Limits()
-) -> Iterator[SplitDocument | Skipped]:
-    """Parse and split files, given by their paths relative to the folder, on all cores; results come in their order.
+class ParserProcesses:
+    """Some parser processes, which start when the first file comes.
 
     Raises:
-        ModuleNotFoundError: a parser's library is not installed.
+        ModuleNotFoundError: the splitter's library is not installed.
     """
-    count = max(1, min(count_cores(), len(paths)))
-    with closing(ParserProcesses(count, model_dir, limits)) as processes:
-        yield from processes.parse(folder, paths)
-
-
-class ParserProcesses:
-    """Some parser processes, which start when the first file comes."""
 
     def __init__(self, count: int, model_dir: Path, limits: Limits = Limits()) -> None:
         import semantic_text_splitter  # noqa: F401 - so that its absence shows at the start
@@ -74,35 +65,37 @@ class ParserProcesses:
         self._limits = limits
 
     def parse(self, folder: Path, paths: Sequence[str]) -> Iterator[SplitDocument | Skipped]:
-        """Parse and split files, given by their paths relative to the folder; results come in their order."""
-        limits = self._limits
+        """Parse and split files, given by their paths relative to the folder; results come in their order.
+
+        Raises:
+            ModuleNotFoundError: a parser's library is not installed.
+        """
         waiting: deque[tuple[str, ProcessFuture[SplitDocument | Skipped]]] = deque()
         for path in paths:
-            arguments = (folder, path, self._model_dir, limits)
-            waiting.append((path, self._pool.schedule(_parse, arguments, timeout=limits.seconds)))
+            arguments = (folder, path, self._model_dir, self._limits)
+            waiting.append((path, self._pool.schedule(_parse, arguments, timeout=self._limits.seconds)))
             if len(waiting) > self._ahead:
-                yield _wait(*waiting.popleft(), limits)
+                yield self._wait(*waiting.popleft())
         while waiting:
-            yield _wait(*waiting.popleft(), limits)
+            yield self._wait(*waiting.popleft())
 
     def close(self) -> None:
         """End the processes."""
         self._pool.stop()  # type: ignore[no-untyped-call]
         self._pool.join()
 
+    def _wait(self, path: str, future: "ProcessFuture[SplitDocument | Skipped]") -> SplitDocument | Skipped:
+        from pebble import ProcessExpired
 
-def _wait(path: str, future: "ProcessFuture[SplitDocument | Skipped]", limits: Limits) -> SplitDocument | Skipped:
-    from pebble import ProcessExpired
-
-    try:
-        return future.result()
-    except TimeoutError:
-        return Skipped(path, f"parsing it takes more than {limits.seconds:g} s; split it")
-    except ProcessExpired as exc:
-        if exc.exitcode == _NO_MEMORY:
-            return Skipped(path, f"parsing it takes more than {limits.megabytes:,} MB of memory; split it")
-        end = signal.Signals(-exc.exitcode).name if exc.exitcode < 0 else f"exit status {exc.exitcode}"
-        return Skipped(path, f"parsing it crashes its parser ({end}); it is damaged, or too large")
+        try:
+            return future.result()
+        except TimeoutError:
+            return Skipped(path, f"parsing it takes more than {self._limits.seconds:g} s; split it")
+        except ProcessExpired as exc:
+            if exc.exitcode == _NO_MEMORY:
+                return Skipped(path, f"parsing it takes more than {self._limits.megabytes:,} MB of memory; split it")
+            end = signal.Signals(-exc.exitcode).name if exc.exitcode < 0 else f"exit status {exc.exitcode}"
+            return Skipped(path, f"parsing it crashes its parser ({end}); it is damaged, or too large")
 
 
 @cache

@@ -3,6 +3,7 @@
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -11,7 +12,7 @@ import pytest
 from src.ingestion import parser_process
 from src.ingestion.chunker import Chunker
 from src.ingestion.loader import Skipped
-from src.ingestion.parser_process import Limits, SplitDocument, parse_files
+from src.ingestion.parser_process import Limits, ParserProcesses, SplitDocument
 from src.records import Document
 from tests.conftest import wait_until
 
@@ -20,7 +21,8 @@ GOOD = "# Leave\n\nEveryone has 25 days of leave.\n"
 
 def parse(folder: Path, model_dir: Path, *paths: str, limits: Limits = Limits()) -> list[SplitDocument | Skipped]:  # noqa: B008
     (folder / "good.md").write_text(GOOD)
-    return list(parse_files(folder, paths, model_dir, limits))
+    with closing(ParserProcesses(2, model_dir, limits)) as processes:
+        return list(processes.parse(folder, paths))
 
 
 def require_good(*items: SplitDocument | Skipped) -> None:
@@ -79,7 +81,7 @@ def test_results_come_in_the_order_of_the_paths(tmp_path: Path, model_dir: Path)
     for number, path in enumerate(paths):
         (tmp_path / path).write_text("Some words of a sentence. " * (1 + 2000 * (number % 3 == 0)))
     (tmp_path / "07.md").unlink()
-    results = list(parse_files(tmp_path, paths, model_dir))
+    results = parse(tmp_path, model_dir, *paths)
     named = [item.path if isinstance(item, Skipped) else item.document.path for item in results]
     assert named == paths
     assert [item.path for item in results if isinstance(item, Skipped)] == ["07.md"]
