@@ -4,7 +4,7 @@ The default model's floors were measured on questions with known answers. For an
 index questions that hardly any documents answer. Their scores show what an unrelated question scores.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -26,12 +26,7 @@ def choose_floors(
     if manifest.spec.model_name == DEFAULT_FLOOR_MODEL:
         return None
     questions = UNRELATED_QUESTIONS.read_text(encoding="utf-8").splitlines()
-    floors = calibrate_floors(score_best(questions, index_dir, manifest, get_encoder()))
+    with closing(open_index(index_dir, manifest=manifest, get_encoder=get_encoder)) as index:
+        best = [hit.score for question in questions for hit in index.search(question, limit=1).hits]
+    floors = calibrate_floors(best)
     return floors.refuse, floors.certain
-
-
-def score_best(questions: Sequence[str], index_dir: Path, manifest: Manifest, encoder: Encoder) -> list[float]:
-    """Return the score of the best chunk for each question that finds one."""
-    with closing(open_index(index_dir, manifest=manifest, get_encoder=lambda: encoder)) as index:
-        found = [index.search(question, limit=1).hits for question in questions]
-    return [hits[0].score for hits in found if hits]
