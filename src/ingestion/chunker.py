@@ -7,13 +7,13 @@ A chunk never crosses a heading; the heading's line belongs to the text after it
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from dataclasses import replace
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.artifacts import TOKENIZER_FILE, ModelCard
-from src.ingestion.leads import find_leads
+from src.ingestion.leads import Lead, find_leads
 from src.ingestion.outline import Heading, Outline
 from src.ingestion.sentences import Span, find_markdown_sentences, find_plain_sentences, strip_span
 from src.records import Chunk, Document
@@ -41,13 +41,14 @@ _STRETCH = re.compile(r"(?:[^\n.!?。！？]|[.!?](?!\s))++")
 _LEADING_HEADING = re.compile(r"#{1,6}[ \t]+([^\n]*?)[ \t#]*(?:\n+|\Z)")
 
 
+@dataclass(slots=True)
 class _Section:
     """Text under one heading path: `start` is where its headings begin, `body` where their text does."""
 
-    __slots__ = ("body", "end", "path", "start")
-
-    def __init__(self, path: tuple[str, ...], start: int, body: int, end: int) -> None:
-        self.path, self.start, self.body, self.end = path, start, body, end
+    path: tuple[str, ...]
+    start: int
+    body: int
+    end: int
 
 
 class Chunker:
@@ -64,7 +65,7 @@ class Chunker:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._window = ModelCard.load(model_dir).passage_tokens - SPECIAL_TOKENS
-        self._get_splitter = lru_cache(maxsize=256)(self._build_splitter)
+        self._get_splitter = cache(self._build_splitter)
 
     @property
     def description(self) -> str:
@@ -81,25 +82,24 @@ class Chunker:
     def split(self, document: Document) -> list[Chunk]:
         """Split a document; the chunks come in its order and every letter of it is in one of them."""
         text = document.text
-        is_plain = document.is_plain
-        if is_plain:
+        leads: list[Lead] = []
+        if document.is_plain:
             sections = [_Section((), 0, 0, len(text))]
             sentences = find_plain_sentences(text, lines_are_paragraphs=bool(document.page_starts))
         else:
             outline = Outline.parse(text)
             sections = self._sections(text, outline.headings())
             sentences = find_markdown_sentences(outline)
-        leads = [] if is_plain else [replace(lead, text=self._shorten(lead.text)) for lead in find_leads(outline)]
+            leads = [replace(lead, text=self._shorten(lead.text)) for lead in find_leads(outline)]
         chunks: list[Chunk] = []
         for section in sections:
             name = self._section_name(section.path, document.title)
             inside = [lead for lead in leads if section.start <= lead.start < section.end]
             longest = max((lead.text for lead in inside), key=len, default="")
-            for start, end in self._spans(text, section, f"{document.title}\n{name}\n{longest}", is_plain):
+            for start, end in self._spans(text, section, f"{document.title}\n{name}\n{longest}", document.is_plain):
                 # the innermost one: of a table or of code inside a list
-                about = [lead.text for lead in inside if lead.start <= start < lead.end]
-                chunk = _chunk(document, len(chunks), name, (start, end), sentences)
-                chunks.append(replace(chunk, lead=about[-1]) if about else chunk)
+                about = ["", *(lead.text for lead in inside if lead.start <= start < lead.end)]
+                chunks.append(_chunk(document, len(chunks), name, (start, end), sentences, about[-1]))
         return chunks
 
     def _shorten(self, lead: str) -> str:
@@ -187,7 +187,7 @@ def embedding_text(chunk: Chunk) -> str:
     return "\n".join(part for part in (chunk.title, chunk.section, chunk.lead, text) if part)
 
 
-def _chunk(document: Document, number: int, section: str, span: Span, sentences: list[Span]) -> Chunk:
+def _chunk(document: Document, number: int, section: str, span: Span, sentences: list[Span], lead: str) -> Chunk:
     start, end = span
     first = bisect_right(sentences, start, key=lambda sentence: sentence[1])
     after = bisect_left(sentences, end, lo=first, key=lambda sentence: sentence[0])
@@ -198,7 +198,7 @@ def _chunk(document: Document, number: int, section: str, span: Span, sentences:
             inside.append((left - start, right - start))
     page = bisect_right(document.page_starts, start) if document.page_starts else None
     return Chunk(f"{document.path}#{number}", document.path, document.title, section, page,
-                 document.text[start:end], start, end, tuple(inside))  # fmt: skip
+                 document.text[start:end], start, end, tuple(inside), lead)  # fmt: skip
 
 
 def _bounded(start: int, end: int) -> Iterator[Span]:
