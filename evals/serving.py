@@ -2,10 +2,10 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -13,7 +13,12 @@ from typing import Any
 
 from src.artifacts import ModelCard
 from src.embedding.embedding_service import EmbeddingService
-from src.ingestion.index_builder import write_index
+from src.ingestion.chunker import Chunker
+from src.ingestion.encoder import ParallelEncoder
+from src.ingestion.engines import LocalEngine
+from src.ingestion.kept_embeddings import KeptEmbeddings
+from src.ingestion.new_index import NewIndex
+from src.ingestion.parser_process import SplitDocument
 from src.rag.rag_pipeline import RAGPipeline
 from src.rag.relevance import Floors
 from src.records import Document
@@ -76,3 +81,19 @@ def serve_documents(documents: Sequence[Document], model_dir: Path, cache_dir: P
         write_index(Path(folder), documents, model_dir, kept_file)
         with serve_index(Path(folder), model_dir) as served:
             yield served
+
+
+def write_index(folder: Path, documents: Iterable[Document], model_dir: Path, kept_file: Path) -> None:
+    """Build an index of documents that are at hand, in an empty folder.
+
+    Args:
+        kept_file: embeddings from one call to the next, all of one model.
+    """
+    card = ModelCard.load(model_dir)
+    chunker = Chunker(model_dir)
+    get_encoder = cache(partial(ParallelEncoder, model_dir))
+    with closing(NewIndex(folder)) as index, closing(KeptEmbeddings(kept_file)) as kept:
+        for document in documents:
+            index.add(SplitDocument(document, tuple(chunker.split(document))))
+        index.embed(kept, LocalEngine(model_dir, get_encoder).embed)
+        index.finish(index.specify(card, "onnx", chunker.description), kept, get_encoder)

@@ -24,8 +24,6 @@ from src.ingestion.kept_embeddings import KeptEmbeddings, Label
 from src.ingestion.languages import tell_unknown
 from src.ingestion.loader import formats, list_files
 from src.ingestion.new_index import NewIndex
-from src.ingestion.parser_process import SplitDocument
-from src.records import Document
 
 
 def build_index(
@@ -84,22 +82,6 @@ def plan_build(config: Config, *, strict: bool = False, engine: Engine | None = 
                 kept.take_over(config.index_dir, old, spec)
                 missing = index.embed(kept, _embed_nothing)
     return _report(config, card, index, missing, started)
-
-
-def write_index(folder: Path, documents: Iterable[Document], model_dir: Path, kept_file: Path) -> None:
-    """Build an index of documents that are at hand, in an empty folder; for evaluations.
-
-    Args:
-        kept_file: embeddings from one call to the next, all of one model.
-    """
-    card = ModelCard.load(model_dir)
-    chunker = Chunker(model_dir)
-    get_encoder = cache(partial(ParallelEncoder, model_dir))
-    with closing(NewIndex(folder)) as index, closing(KeptEmbeddings(kept_file)) as kept:
-        for document in documents:
-            index.add(SplitDocument(document, tuple(chunker.split(document))))
-        index.embed(kept, LocalEngine(model_dir, get_encoder).embed)
-        index.finish(index.specify(card, "onnx", chunker.description), kept, get_encoder)
 
 
 def _embed_nothing(batches: Iterable[tuple[Label, list[str]]]) -> Iterator[tuple[Label, NDArray[np.float32]]]:

@@ -7,9 +7,9 @@ from contextlib import closing
 
 import pytest
 
+from evals.serving import write_index
 from src.config import Config
 from src.embedding.embedding_service import EmbeddingService
-from src.ingestion.index_builder import write_index
 from src.ingestion.loader import load_document
 from src.rag.relevance import Floors, Outcome, judge
 from src.records import Document, Filters
