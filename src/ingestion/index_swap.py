@@ -32,7 +32,8 @@ def replacing(index_dir: Path) -> Iterator[Path]:
             try:
                 yield aside
                 if (aside / MANIFEST_FILE).exists():
-                    _sync(aside)
+                    for path in [*sorted(aside.rglob("*")), aside]:
+                        _sync(path)
                     _swap_in(aside, index_dir)
             finally:
                 shutil.rmtree(aside, ignore_errors=True)
@@ -43,11 +44,11 @@ def replacing(index_dir: Path) -> Iterator[Path]:
 def clean_up(index_dir: Path) -> None:
     """Remove what killed builds left; an old index that one had moved away comes back."""
     ours = re.compile(rf"\.{re.escape(index_dir.name)}-(old-)?\d+")
-    found = {path: match[1] for path in sorted(index_dir.parent.iterdir()) if (match := ours.fullmatch(path.name))}
-    for path, is_old in found.items():
-        if is_old and not index_dir.exists():
+    for path in sorted(index_dir.parent.iterdir()):
+        match = ours.fullmatch(path.name)
+        if match and match[1] and not index_dir.exists():
             path.rename(index_dir)
-        else:
+        elif match:
             shutil.rmtree(path)
 
 
@@ -72,16 +73,10 @@ def _swap_in(aside: Path, index_dir: Path) -> None:
         index_dir.rename(old)
     aside.rename(index_dir)
     shutil.rmtree(old, ignore_errors=True)
-    _sync_one(index_dir.parent)
+    _sync(index_dir.parent)
 
 
-def _sync(folder: Path) -> None:
-    for path in sorted(folder.rglob("*")):
-        _sync_one(path)
-    _sync_one(folder)
-
-
-def _sync_one(path: Path) -> None:
+def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
