@@ -24,7 +24,6 @@ from src.ingestion.kept_embeddings import Embed, KeptEmbeddings, Kind, sentence_
 from src.ingestion.languages import detect_language, is_known
 from src.ingestion.loader import Skipped
 from src.ingestion.parser_process import SplitDocument
-from src.records import Chunk
 from src.retrieval.index import Encoder
 from src.retrieval.text_writer import TextWriter
 from src.retrieval.vector_store import create_vectors, store_format
@@ -86,10 +85,6 @@ class NewIndex:
             ],
         )
 
-    def iter_chunks(self) -> Iterator[Chunk]:
-        """Read the chunks back in their order."""
-        return self._writer.texts.iter_chunks()
-
     def embed(self, kept: KeptEmbeddings, embed: Embed) -> int:
         """Embed the chunks and sentences that are not among the kept ones, and keep them; return how many texts."""
         with progress_bar("Embedding", self.chunks + self.sentences, "texts") as bar:
@@ -110,7 +105,7 @@ class NewIndex:
         self._writer.close()
 
     def _iter_texts(self) -> Iterator[tuple[Kind, list[str]]]:
-        chunks = self.iter_chunks()
+        chunks = self._writer.texts.iter_chunks()
         while batch := list(islice(chunks, CHUNKS_PER_BATCH)):
             yield "chunk", [embedding_text(chunk) for chunk in batch]
             yield "sentence", [text for chunk in batch for text in sentence_texts(chunk)]
@@ -121,7 +116,7 @@ class NewIndex:
         documents: list[str] = []
         embeddings = np.empty((self.chunks, dimension), dtype=np.float16)
         digest = hashlib.sha256()
-        for row, chunk in enumerate(self.iter_chunks()):
+        for row, chunk in enumerate(self._writer.texts.iter_chunks()):
             sentences = kept.get("sentence", sentence_texts(chunk), dimension)
             self._writer.add_sentence_embeddings(chunk.chunk_id, sentences.astype(np.int8, copy=False))
             embeddings[row] = kept.get("chunk", [embedding_text(chunk)], dimension)[0]
