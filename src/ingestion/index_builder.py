@@ -22,7 +22,7 @@ from src.ingestion.index_check import load_whole_manifest
 from src.ingestion.index_swap import replacing
 from src.ingestion.kept_embeddings import KeptEmbeddings, Label
 from src.ingestion.languages import tell_unknown
-from src.ingestion.loader import formats, list_files
+from src.ingestion.loader import FORMATS, list_files
 from src.ingestion.new_index import NewIndex
 
 
@@ -103,7 +103,7 @@ def _parse(index: NewIndex, config: Config, card: ModelCard, strict: bool, engin
             bar.update()
     seen = "".join(f"\n  {item.path}: {item.reason}" for item in index.skipped)
     if not index.hashes:
-        raise BuildError(f"There is nothing to index in {folder}. Put documents there: {formats()}.{seen}")
+        raise BuildError(f"There is nothing to index in {folder}. Put documents there: {FORMATS}.{seen}")
     if strict and index.skipped:
         raise BuildError(f"--strict: files cannot be parsed: {len(index.skipped)}. The index is as it was.{seen}")
     return index.specify(card, config.embedding_backend, splitter)

@@ -14,11 +14,12 @@ from src.errors import BuildError, UnreadableDocument
 from src.ingestion.outline import Outline
 from src.ingestion.parsers import PARSERS
 from src.ingestion.parsers.parsed import Link, Parsed
-from src.records import PLAIN_SUFFIXES, Document
+from src.records import Document, is_plain
 from src.retrieval.text_store import WEB_ADDRESSES
 
 MAX_FILE_BYTES = 50_000_000
 MAX_TITLE_CHARS = 120
+FORMATS = " ".join(PARSERS)
 _ADDRESS = re.compile(r"https?://[^\s<>\"'`|]*[^\s<>\"'`|.,;:!?)\]]")
 _ANONYMOUS_NAMES = frozenset({"index", "readme"})
 
@@ -64,15 +65,14 @@ def list_files(folder: Path) -> tuple[list[str], list[Skipped]]:
 
 def load_document(folder: Path, path: str) -> Document | Skipped:
     """Read one file, given by its path relative to the folder."""
-    suffix = PurePosixPath(path).suffix.lower()
     try:
         data = read_file(folder, path)
-        parsed = PARSERS[suffix](data)
+        parsed = PARSERS[PurePosixPath(path).suffix.lower()](data)
     except UnreadableDocument as exc:
         return Skipped(path, str(exc))
     if not parsed.text.strip():
         return Skipped(path, "it holds no text")
-    title = parsed.title or _first_heading(parsed.text, suffix) or _title_of_name(path)
+    title = parsed.title or _first_heading(parsed.text, path) or _title_of_name(path)
     links = tuple((start, end, target) for start, end, href in _all_links(parsed) if (target := _resolve(path, href)))
     digest = hashlib.sha256(data).hexdigest()
     return Document(path, title[:MAX_TITLE_CHARS].strip(), parsed.text, digest, parsed.page_starts, links)
@@ -105,11 +105,6 @@ def _resolve(path: str, href: str) -> str:
     return posixpath.normpath(posixpath.join(folder, target.lstrip("/")))
 
 
-def formats() -> str:
-    """The file extensions that can be read, for a message."""
-    return " ".join(PARSERS)
-
-
 def _find_hindrance(path: Path, root: Path) -> str:
     """Say why a file of the folder is not to be opened; "" where it is."""
     try:
@@ -139,8 +134,7 @@ def read_file(folder: Path, path: str) -> bytes:
     """
     suffix = PurePosixPath(path).suffix.lower()
     if suffix not in PARSERS:
-        known = formats()
-        raise UnreadableDocument(f"there is no parser for {suffix or 'files without an extension'}; known: {known}")
+        raise UnreadableDocument(f"there is no parser for {suffix or 'files without an extension'}; known: {FORMATS}")
     try:
         with (folder / path).open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
@@ -153,8 +147,8 @@ def read_file(folder: Path, path: str) -> bytes:
     return data
 
 
-def _first_heading(text: str, suffix: str) -> str:
-    headings = [] if suffix in PLAIN_SUFFIXES else Outline.parse(text).headings()
+def _first_heading(text: str, path: str) -> str:
+    headings = [] if is_plain(path) else Outline.parse(text).headings()
     return headings[0].title if headings else ""
 
 
