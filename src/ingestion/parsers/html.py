@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from src.ingestion.parsers.markdown import clean_markdown
-from src.ingestion.parsers.markup import fragment_to_markdown, html_to_markdown
+from src.ingestion.parsers.markup import html_to_markdown, main_content, whole_content
 from src.ingestion.parsers.parsed import Parsed
 
 
@@ -13,7 +13,7 @@ def parse_html(markup: bytes | str) -> Parsed:
     Raises:
         UnreadableDocument: the markup is nested too deeply.
     """
-    source, title = html_to_markdown(markup)
+    source, title = html_to_markdown(markup, main_content)
     return replace(clean_markdown(source), title=title)
 
 
@@ -23,5 +23,5 @@ def parse_fragment(markup: bytes | str) -> Parsed:
     Raises:
         UnreadableDocument: the markup is nested too deeply.
     """
-    source, title = fragment_to_markdown(markup)
+    source, title = html_to_markdown(markup, whole_content)
     return replace(clean_markdown(source), title=title)

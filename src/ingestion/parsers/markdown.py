@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from src.ingestion.parsers.markup import fragment_to_markdown
+from src.ingestion.parsers.markup import html_to_markdown, whole_content
 from src.ingestion.parsers.parsed import Link, Parsed
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ _WIDE_BREAK = re.compile(f"(?<=[{_NO_BLANKS}])\r(?=[{_NO_BLANKS}])")
 
 def clean_markdown(source: str) -> Parsed:
     """Turn tidy Markdown source, with or without HTML in it, into clean Markdown."""
-    writer = _Writer()
-    return writer.finish(writer.read(source))
+    return _Writer().write(source)
 
 
 def find_indented_code(source: str) -> list[tuple[int, int]]:
@@ -67,36 +66,33 @@ def _parser() -> "MarkdownIt":
     return MarkdownIt("commonmark", {"maxNesting": MAX_NESTING}).enable(["table", "strikethrough"])
 
 
+def _parse(source: str) -> "SyntaxTreeNode":
+    from markdown_it.tree import SyntaxTreeNode
+
+    return SyntaxTreeNode(_parser().parse(source))
+
+
 class _Writer:
     """Writes the blocks of a text; signs stand for its links until all of it is written."""
 
     def __init__(self) -> None:
         self._hrefs: list[str] = []
 
-    def read(self, source: str) -> list[str]:
-        """Return the blocks of Markdown source."""
-        from markdown_it.tree import SyntaxTreeNode
-
-        return list(self._blocks(SyntaxTreeNode(_parser().parse(source))))
-
-    def finish(self, blocks: list[str]) -> Parsed:
-        """Join the blocks, and make spans of the signs."""
-        pieces: list[str] = []
+    def write(self, source: str) -> Parsed:
+        """Write Markdown source anew, and make spans of the signs."""
+        text, *rest = _LINK_SIGN.split("\n\n".join(self._blocks(_parse(source))))
         links: list[Link] = []
         opened: tuple[int, str] | None = None
-        marked, at, length = "\n\n".join(blocks), 0, 0
-        for sign in _LINK_SIGN.finditer(marked):
-            pieces.append(marked[at : sign.start()])
-            length, at = length + sign.start() - at, sign.end()
-            if sign[1]:
-                opened = length, self._hrefs[int(sign[1])]
+        for number, words in zip(rest[::2], rest[1::2], strict=True):
+            if number:
+                opened = len(text), self._hrefs[int(number)]
             elif opened:
-                links.append((opened[0], length, opened[1]))
+                start, href = opened
+                if text[start:].strip():
+                    links.append((start, len(text), href))
                 opened = None
-        text = "".join([*pieces, marked[at:]])
-        return Parsed(
-            text + "\n" if text else "", links=tuple(link for link in links if text[link[0] : link[1]].strip())
-        )
+            text += words
+        return Parsed(text + "\n" if text else "", links=tuple(links))
 
     def _blocks(self, parent: "SyntaxTreeNode") -> Iterator[str]:
         heading = ""
@@ -157,9 +153,8 @@ class _Writer:
 
     def _html(self, markup: str) -> Iterator[str]:
         if re.sub(r"<!--.*?-->|<[^>]*>", "", markup, flags=re.DOTALL).strip():
-            from markdown_it.tree import SyntaxTreeNode
-
-            yield from self._blocks(SyntaxTreeNode(_parser().parse(fragment_to_markdown(markup)[0])))
+            source, _ = html_to_markdown(markup, whole_content)
+            yield from self._blocks(_parse(source))
 
     def _inline(self, node: "SyntaxTreeNode") -> str:
         tokens = [token for child in node.to_tokens() for token in child.children or ()]

@@ -44,23 +44,15 @@ _EXPONENT = re.compile(r"[+\-\u2212\u2013]?\d+")
 _LANGUAGE = re.compile(r"(?:language|lang|highlight)-([\w+#.]+)")
 
 
-def html_to_markdown(markup: bytes | str) -> tuple[str, str]:
-    """Turn a page into Markdown source, links and emphasis in it, and find its title.
+def html_to_markdown(markup: bytes | str, content_of: "Callable[[BeautifulSoup], Tag]") -> tuple[str, str]:
+    """Turn HTML into Markdown source, links and emphasis in it, and find its title: `<title>` or the first `<h1>`.
 
-    The text is that of `<main>` or `<article>` where there is one; the title is `<title>` or the first `<h1>`.
+    Args:
+        content_of: `main_content` or `whole_content`.
 
     Raises:
         UnreadableDocument: the markup is nested too deeply.
     """
-    return _convert(markup, _main_content)
-
-
-def fragment_to_markdown(markup: bytes | str) -> tuple[str, str]:
-    """Turn HTML that is all content into Markdown source as `html_to_markdown` does."""
-    return _convert(markup, _whole_content)
-
-
-def _convert(markup: bytes | str, content_of: "Callable[[BeautifulSoup], Tag]") -> tuple[str, str]:
     from bs4 import BeautifulSoup, MarkupResemblesLocatorWarning, ParserRejectedMarkup, XMLParsedAsHTMLWarning
 
     with warnings.catch_warnings():
@@ -135,12 +127,14 @@ def words_of(element: "Tag | None") -> str:
     return " ".join(element.get_text(" ").split()) if element else ""
 
 
-def _whole_content(soup: "BeautifulSoup") -> "Tag":
+def whole_content(soup: "BeautifulSoup") -> "Tag":
+    """Take all of HTML that is content, such as a book's chapter."""
     _remove(soup, _UNREADABLE)
     return soup.body or soup
 
 
-def _main_content(soup: "BeautifulSoup") -> "Tag":
+def main_content(soup: "BeautifulSoup") -> "Tag":
+    """Take a page's `<main>` or `<article>` where there is one, without what frames every page of a site."""
     main: Tag = soup.select_one("main, [role=main]") or soup.body or soup
     articles = main.find_all("article")
     heading = main.find("h1")
