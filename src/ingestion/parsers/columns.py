@@ -24,16 +24,14 @@ def order_columns(boxes: Sequence[Box]) -> list[Box]:
     gutter = _find_gutter(boxes)
     if gutter is None:
         return []
-    sides = [_side(box, gutter) for box in boxes]
-    columns = [side for side in sides if side]
-    if sum(one != other for one, other in pairwise(columns)) < MIN_TURNS:
+    rest = [box for box in boxes if _side(box, gutter)]
+    if sum(_side(one, gutter) != _side(other, gutter) for one, other in pairwise(rest)) < MIN_TURNS:
         return []
-    crossing = sorted((box for box, side in zip(boxes, sides, strict=True) if not side), key=lambda box: -box[3])
+    crossing = sorted((box for box in boxes if not _side(box, gutter)), key=lambda box: -box[3])
     ordered: list[Box] = []
-    left = [box for box, side in zip(boxes, sides, strict=True) if side]
     for line in [*crossing, None]:
-        above = [box for box in left if line is None or box[1] >= line[3] - _WHOLE]
-        left = [box for box in left if box not in above]
+        above = [box for box in rest if line is None or box[1] >= line[3] - _WHOLE]
+        rest = [box for box in rest if box not in above]
         ordered += sorted(above, key=lambda box: (_side(box, gutter), -round(box[3] / _WHOLE), box[0]))
         ordered += [line] if line else []
     return ordered
