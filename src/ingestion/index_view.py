@@ -22,7 +22,7 @@ def describe_index(index_dir: Path) -> str:
         entries = index.texts.list_documents(len(spec.document_hashes), 0)[0]
     largest = sorted(entries, key=lambda entry: -entry.characters)[:LARGEST]
     bytes_by_name = sorted(results.file_bytes.items(), key=lambda item: -item[1])
-    lines = [
+    lines = (
         f"Model        {spec.model_name} ({spec.dimension} dimensions), embedded with {spec.encoder}",
         f"Splitter     {spec.splitter}",
         f"Documents    {len(entries):,} with {sum(entry.characters for entry in entries):,} characters",
@@ -30,11 +30,9 @@ def describe_index(index_dir: Path) -> str:
         f"Files        {', '.join(f'{name} {size / 1e6:.1f} MB' for name, size in bytes_by_name if size >= 50_000)}",
         "Largest",
         *(f"  {entry.characters:>9,} characters, {entry.chunks:>5,} chunks  {entry.path}" for entry in largest),
-    ]
-    lines += [
         f"Skipped      {len(spec.skipped):,}",
         *(f"  {path}: {why}" for path, why in spec.skipped.items()),
-    ]
+    )
     return "\n".join(lines)
 
 
