@@ -24,8 +24,6 @@ from src.records import Chunk, Document
 if TYPE_CHECKING:
     from pebble import ProcessFuture
 
-FILE_LIMIT_S = 120
-FILE_LIMIT_MB = 1024
 # Files parsed ahead of the one that is waited for, for each process.
 PARSED_AHEAD = 4
 # How a parser process ends itself when it has no memory left.
@@ -44,8 +42,8 @@ class SplitDocument:
 class Limits:
     """What one file may take: seconds by the clock, and memory above what the process needs to start."""
 
-    seconds: float = FILE_LIMIT_S
-    megabytes: int = FILE_LIMIT_MB
+    seconds: float = 120
+    megabytes: int = 1024
 
 
 class ParserProcesses:
