@@ -1,7 +1,5 @@
 """HTML: the main content of a page as clean Markdown, without navigation."""
 
-from dataclasses import replace
-
 from src.ingestion.parsers.markdown import clean_markdown
 from src.ingestion.parsers.markup import html_to_markdown, main_content, whole_content
 from src.ingestion.parsers.parsed import Parsed
@@ -13,8 +11,7 @@ def parse_html(markup: bytes | str) -> Parsed:
     Raises:
         UnreadableDocument: the markup is nested too deeply.
     """
-    source, title = html_to_markdown(markup, main_content)
-    return replace(clean_markdown(source), title=title)
+    return clean_markdown(*html_to_markdown(markup, main_content))
 
 
 def parse_fragment(markup: bytes | str) -> Parsed:
@@ -23,5 +20,4 @@ def parse_fragment(markup: bytes | str) -> Parsed:
     Raises:
         UnreadableDocument: the markup is nested too deeply.
     """
-    source, title = html_to_markdown(markup, whole_content)
-    return replace(clean_markdown(source), title=title)
+    return clean_markdown(*html_to_markdown(markup, whole_content))

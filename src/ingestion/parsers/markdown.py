@@ -8,6 +8,7 @@ beside the text.
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -46,9 +47,9 @@ _NO_BLANKS = "\u2e80-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef\u0e00-\u0e7f"
 _WIDE_BREAK = re.compile(f"(?<=[{_NO_BLANKS}])\r(?=[{_NO_BLANKS}])")
 
 
-def clean_markdown(source: str) -> Parsed:
-    """Turn tidy Markdown source, with or without HTML in it, into clean Markdown."""
-    return _Writer().write(source)
+def clean_markdown(source: str, title: str = "") -> Parsed:
+    """Turn tidy Markdown source, with or without HTML in it, into clean Markdown under a title."""
+    return replace(_Writer().write(source), title=title)
 
 
 def find_indented_code(source: str) -> list[tuple[int, int]]:

@@ -1,7 +1,6 @@
 """Plain text, and Markdown of any dialect; front matter gives the title and is not part of the text."""
 
 import re
-from dataclasses import replace
 
 from src.ingestion.parsers.dialects import plain_markdown
 from src.ingestion.parsers.markdown import clean_markdown
@@ -22,7 +21,7 @@ def parse_text(data: bytes) -> Parsed:
 def parse_markdown(data: bytes) -> Parsed:
     """Parse a Markdown file; `---` or `+++` at its top is front matter only where `key:` or `key =` follows."""
     text, title = _cut_front_matter(decode(data))
-    return replace(clean_markdown(plain_markdown(text)), title=title)
+    return clean_markdown(plain_markdown(text), title)
 
 
 def _cut_front_matter(text: str) -> tuple[str, str]:
