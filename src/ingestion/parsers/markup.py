@@ -158,8 +158,7 @@ def _remove(root: "Tag", selector: str) -> None:
 
 def _simplify(main: "Tag") -> None:
     """Say in plainer HTML what markdownify would not write as it is meant."""
-    for element in main.find_all("title"):
-        element.decompose()
+    _remove(main, "title")
     for element in main.select("span.literal, tt"):  # as docutils marks code
         element.name = "code"
     for element in main.find_all(["header", "footer", "aside", "form", "summary"]):

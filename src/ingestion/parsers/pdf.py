@@ -45,7 +45,7 @@ def parse_pdf(data: bytes) -> Parsed:
         with closing(pypdfium2.PdfDocument(data)) as pdf:
             if len(pdf) > MAX_PAGES:
                 raise UnreadableDocument(f"it has {len(pdf)} pages, more than {MAX_PAGES}; split it")
-            raw = [_page_text(pdf, number) for number in range(len(pdf))]
+            raw = [_page_text(page) for page in pdf]
             title = " ".join(tidy(pdf.get_metadata_value("Title")).split())
     except pypdfium2.PdfiumError as exc:
         reason = "it is encrypted; save it without a password" if "password" in str(exc).lower() else f"broken: {exc}"
@@ -88,8 +88,8 @@ def _drop_contents(lines: list[str], pages: int) -> list[str]:
     return kept if are_pages and len(lines) - len(kept) >= MIN_CONTENTS_LINES else lines
 
 
-def _page_text(pdf: Any, number: int) -> str:
-    with closing(pdf[number]) as page, closing(page.get_textpage()) as text_page:
+def _page_text(page: Any) -> str:
+    with closing(page), closing(page.get_textpage()) as text_page:
         boxes = [text_page.get_rect(at) for at in range(text_page.count_rects())]
         columns = order_columns(boxes)
         pieces = [str(text_page.get_text_bounded(*box, errors="replace")) for box in columns or boxes]
