@@ -1,8 +1,8 @@
 """Finds what no test notices: `python -m tests.mutation [FILE or FOLDER ...]`; by default four folders of `src`.
 
 cosmic-ray makes small changes to a file, one at a time, in a copy of the repository: another comparison, sign, `and` or
-`not`. For each change the quick tests of the file's folder run. A change that passes them all survives and is shown.
-`[tool.mutation]` in pyproject.toml names the folders, their tests and the kinds of change.
+`not`. For each change the quick tests of the file or its folder run. A change that passes them all survives and is
+shown. `[tool.mutation]` in pyproject.toml names the folders, their tests and the kinds of change.
 """
 
 import json
@@ -32,8 +32,8 @@ TIMEOUT_S = 60.0
 def main() -> int:
     """Change the files, print each change that survives, then the counts; 1 if any survives."""
     wanted = [Path(name) for name in sys.argv[1:] or SETTINGS["tests"]]
-    files = [file for path in wanted for file in (sorted(path.rglob("*.py")) if path.is_dir() else [path])]
-    files = [file for file in files if file.stat().st_size]
+    found = [file for path in wanted for file in (sorted(path.rglob("*.py")) if path.is_dir() else [path])]
+    files = [file for file in dict.fromkeys(found) if file.stat().st_size]
     outcomes: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         copies: SimpleQueue[Path] = SimpleQueue()

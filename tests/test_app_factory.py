@@ -90,7 +90,7 @@ def test_app_with_no_index_starts_and_says_what_to_run(tmp_path: Path) -> None:
     client = app.test_client()
     assert client.get("/health").status_code == 200
     ready = client.get("/ready").get_json()
-    assert (ready["phase"], ready["index"]) == ("cold", None)
+    assert (ready["phase"], ready["index"], ready["vectors_error"]) == ("cold", None, None)
     assert "./run.sh build" in ready["error"]
 
 

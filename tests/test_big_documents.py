@@ -70,19 +70,6 @@ def test_twenty_who_read_a_large_document_at_once_are_served_in_little_memory(bi
     assert big.workers() == worker
 
 
-def test_parts_joined_are_the_text(big: Server) -> None:
-    """A program reads on from where a part ends."""
-    text = ""
-    while True:
-        part = big.get("/documents/big.txt", params={"offset": len(text)}).json()
-        assert part["offset"] == len(text)
-        text += part["text"]
-        assert len(part["text"]) <= PAGE_CHARS
-        if len(text) == part["characters"]:
-            break
-    assert text == TEXT
-
-
 def test_mark_is_shown_in_the_part_where_it_stands(big: Server) -> None:
     """A citation's link leads to its passage, whatever the size; the parts beside it are a click away."""
     start = 3 * PAGE_CHARS + 4000
@@ -92,13 +79,3 @@ def test_mark_is_shown_in_the_part_where_it_stands(big: Server) -> None:
     assert f'href="?offset={4 * PAGE_CHARS}"' in page
     assert f'id="p{start // CHUNK_CHARS + 1}"' in page
     assert 'id="p1"' not in page
-
-
-def test_page_beyond_the_end_is_the_last_part(big: Server) -> None:
-    """An address that names no place must not cost the whole document."""
-    last = (len(TEXT) - 1) // PAGE_CHARS * PAGE_CHARS
-    beyond, there = (
-        big.get(f"/documents/big.txt?offset={offset}", headers={"Accept": "text/html"}).text
-        for offset in (999_999_999, last)
-    )
-    assert beyond == there

@@ -105,13 +105,17 @@ def test_plain_text_keeps_its_signs_and_lines() -> None:
 
 def test_part_of_a_document_has_its_own_places() -> None:
     """Passages, links and the mark keep their places in the document; what is outside of the part is left out."""
-    text = "First one.\n\nSecond two.\n\nThird three."
-    passages = [chunk(text, 12, 23), chunk(text, 25, 37)]
-    links = [(0, 5, "https://a.example/"), (19, 22, "https://b.example/")]
+    text = "First one.\n\nSecond two.\n\n```\nx = 1\n```\n\nThird three."
+    fence, third = text.index("```"), text.index("Third")
+    passages = [chunk(text, 12, 23), chunk(text, fence, fence + 3), chunk(text, third, len(text))]
+    links = [(0, 5, "https://a.example/"), (19, 22, "https://b.example/"), (third, len(text), "c.md")]
     page = soup(render_part(text[12:], passages, links, (5, 18), offset=12, is_plain=False))
-    assert page.get_text().split() == ["13Second", "two.", "26Third", "three."]
+    assert page.get_text().split() == ["13Second", "two.", "x", "=", "1", "41Third", "three."]
     assert [mark.get_text() for mark in page.find_all("mark")] == ["Second"]
-    assert [(link.get_text(), link["href"]) for link in page.find_all("a")] == [("two", "https://b.example/")]
+    assert [(link.get_text(), link["href"]) for link in page.find_all("a")] == [
+        ("two", "https://b.example/"),
+        ("Third three.", "/documents/c.md"),
+    ]
 
 
 LINES = st.sampled_from(

@@ -23,12 +23,20 @@ HOSTILE = """# \\<script>alert(1)\\</script> Keys
 """
 
 
-@pytest.mark.parametrize("path", ["/documents", "/documents/people/annual-leave.md", "/documents/nothing.md"])
-def test_browser_gets_a_page_and_a_program_json(server: Server, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/documents", 200),
+        ("/documents?q=leave", 200),
+        ("/documents/people/annual-leave.md", 200),
+        ("/documents/nothing.md", 404),
+    ],
+)
+def test_browser_gets_a_page_and_a_program_json(server: Server, path: str, status: int) -> None:
     """The same address serves both, and caches learn it from `Vary`."""
     for headers, kind in ((BROWSER, "text/html"), ({}, "application/json"), ({"Accept": "*/*"}, "application/json")):
         response = server.get(path, headers=headers)
-        assert response.headers["Content-Type"].startswith(kind)
+        assert (response.status_code, response.headers["Content-Type"].partition(";")[0]) == (status, kind)
         assert "Accept" in response.headers["Vary"]
 
 

@@ -85,9 +85,8 @@ def _document_page(store: TextStore, entry: DocumentEntry, *, has_original: bool
     before = min(place, max(0, entry.characters - 1)) // PAGE_CHARS * PAGE_CHARS
     after = before + PAGE_CHARS
     passages = store.get_chunks_of(entry.path, before, after)
-    # A part begins and ends with a passage, so that no list or block of code is cut.
-    start = passages[0].start if passages and before else before
-    end = passages[-1].end if passages and after < entry.characters else min(after, entry.characters)
+    # A part begins and ends with a passage, so that no list or block of code is cut. Around passages all is blank.
+    start, end = (passages[0].start, passages[-1].end) if passages else (before, before)
     text, links = store.read_text(entry.path, start, end), store.get_links(entry.path, start, end)
     html = render_part(text, passages, links, mark, offset=start, is_plain=is_plain(entry.path))
     return page_response(
