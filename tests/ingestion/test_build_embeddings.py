@@ -5,14 +5,17 @@ import io
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.pdfgen.canvas import Canvas
 
+import build_embeddings
 from tests.conftest import ROOT, fill, serve
 
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
 PLACES = ("balcony", "stage", "lobby", "gallery")
 
 
@@ -121,10 +124,10 @@ def test_full_disk_keeps_the_old_index(environment: dict[str, str], small_disk: 
     assert run(environment).returncode == 0
     index = small_disk / "data" / "index"
     before = all_bytes(index)
-    pages = [f"The {place} of hall {number} seats {7 * number} people.\n\n" for number in range(80) for place in PLACES]
+    pages = [f"The {place} of hall {number} seats {7 * number} people.\n\n" for number in range(30) for place in PLACES]
     (Path(environment["DOCUMENTS_DIR"]) / "large.txt").write_text("".join(pages))
     refusals = set()
-    for room_kb in (0, 100, 250, 450):
+    for room_kb in (0, 60, 120, 350):
         fill(small_disk, 1024 * room_kb)
         result = run(environment)
         assert (result.returncode, result.stdout) == (1, "")
@@ -187,13 +190,28 @@ def test_engine_that_is_not_installed_is_one_line_that_names_its_requirements(en
     assert result.stderr.endswith("pip install -r requirements-ray.txt\n")
 
 
+@pytest.fixture
+def run_here(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run in this process: each new one would import sentence-transformers, which takes longer than the command."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    def call(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        code = build_embeddings.main(arguments)
+        return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
+
+    return call
+
+
 @pytest.mark.export
 @pytest.mark.parametrize("device", ["cuda", "gpu"])
-def test_device_that_is_not_here_is_one_line_that_names_the_cure(environment: dict[str, str], device: str) -> None:
+def test_device_that_is_not_here_is_one_line_that_names_the_cure(
+    environment: dict[str, str], run_here: Run, device: str
+) -> None:
     """It is told before anything is read; nothing is written."""
     if device == "cuda" and importlib.import_module("torch").cuda.is_available():
         pytest.skip("there is a GPU here")
-    result = run(environment, "--backend", "sentence-transformers", "--device", device)
+    result = run_here("--backend", "sentence-transformers", "--device", device)
     assert result.returncode == 1
     refusal = result.stderr.splitlines()[-1]
     assert f"cannot run on the device {device}" in refusal
@@ -203,16 +221,18 @@ def test_device_that_is_not_here_is_one_line_that_names_the_cure(environment: di
 
 
 @pytest.mark.export
-def test_index_embedded_with_the_original_model_is_served(environment: dict[str, str], tmp_path: Path) -> None:
+def test_index_embedded_with_the_original_model_is_served(
+    environment: dict[str, str], run_here: Run, tmp_path: Path
+) -> None:
     """The exported model embeds the question and ranks alike; a build without the option makes the index its own."""
     write_page(environment)
     (Path(environment["DOCUMENTS_DIR"]) / "leave.md").write_text("# Leave\n\nEveryone has 25 days of paid leave.\n")
     original = ("--backend", "sentence-transformers", "--device", "cpu")
-    assert run(environment, *original).returncode == 0
+    assert run_here(*original).returncode == 0
     assert run(environment, "verify").returncode == 0
     with serve(tmp_path / "log", **environment) as server:
         answer = server.ask("How many days of paid leave does everyone have?")
     assert "25 days" in answer["answer"]
     assert (answer["retrieval"], answer["citations"][0]["document"]) == ("hybrid", "leave.md")
-    assert "nothing: the index is up to date" in run(environment, *original).stdout
+    assert "nothing: the index is up to date" in run_here(*original).stdout
     assert "Embedded     4 texts" in run(environment).stdout
