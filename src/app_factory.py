@@ -28,7 +28,7 @@ from src.rag.generator import Generator
 from src.rag.openai_client import OpenAIClient
 from src.rag.rag_pipeline import RAGPipeline
 from src.rag.relevance import Floors
-from src.readiness import BuildOnce, Readiness
+from src.readiness import BuildOnce, Readiness, require_threads
 from src.retrieval.index import Encoder, Index, open_index
 from src.retrieval.vector_store import VectorSearch, open_server_vectors, open_vectors, store_format
 from src.server.request_framing import MAX_BODY_BYTES
@@ -132,7 +132,8 @@ def load_services(config: Config, memory: MemoryManager) -> None:
     An index that is replaced meanwhile is loaded anew, so that nothing is mixed. After a failure nothing stays of what
     was read, so that the next load sees the disk as it is then.
     """
-    share_heap()
+    share_heap()  # before any other thread starts
+    require_threads()
     services = [service for service in SERVICES if memory.has_room_for_model or not service.is_heavy]
     try:
         with get_integrity(config).loading():

@@ -69,6 +69,25 @@ class BuildOnce(Generic[T]):
         return cached
 
 
+def require_threads() -> None:
+    """Refuse to go on where the system does not give the threads that the libraries start: they would hang or crash.
+
+    Raises:
+        NoThreads: it does not.
+    """
+    all_run = Event()
+    threads = [Thread(target=all_run.wait) for _ in range(LIBRARY_THREADS)]
+    try:
+        for thread in threads:
+            thread.start()
+    except RuntimeError as exc:
+        raise NoThreads from exc
+    finally:
+        all_run.set()
+    for thread in threads:
+        thread.join()
+
+
 class Readiness:
     """The one load of the services and its phase.
 
@@ -106,7 +125,7 @@ class Readiness:
             if self._future is None or failed:
                 executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="load")
                 try:
-                    self._future = executor.submit(self._load_with_threads)
+                    self._future = executor.submit(self._load)
                 except RuntimeError as exc:
                     raise NoThreads from exc
                 self._future.add_done_callback(self._note_end)
@@ -136,21 +155,6 @@ class Readiness:
         with self._lock:
             if self._future is not None and self._future.done():
                 self._future = None
-
-    def _load_with_threads(self) -> None:
-        """Load, unless the threads are not there that the libraries start; without them they hang or crash."""
-        all_run = Event()
-        threads = [Thread(target=all_run.wait) for _ in range(LIBRARY_THREADS)]
-        try:
-            for thread in threads:
-                thread.start()
-        except RuntimeError as exc:
-            raise NoThreads from exc
-        finally:
-            all_run.set()
-        for thread in threads:
-            thread.join()
-        self._load()
 
     def _note_end(self, future: Future[None]) -> None:
         self._finished_at = time.monotonic()

@@ -6,6 +6,7 @@ code. So what is asserted is what no file backs, and the whole as if the server 
 
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,24 @@ def test_memory_stays_in_budget_from_start_through_many_chats(fresh: Server) -> 
     for number in range(200):
         fresh.ask(questions[number % len(questions)])
     assert fresh.memory().anonymous_mb - warm_mb <= GROWTH_MB
+
+
+def test_threads_share_one_heap(fresh: Server) -> None:
+    """Whatever thread starts after the load's has no arena of its own, which keeps free pages: it took 10 MB."""
+    fresh.ask("Whom do I ask?")
+    (worker,) = fresh.workers()
+    # The main one is none of these. Two are of threads before the load, one is of the load.
+    assert count_arenas(worker) <= 3
+
+
+def count_arenas(pid: int) -> int:
+    """Count glibc's arenas of 64 MB that is reserved, of which the beginning is used."""
+    spans = [line.split() for line in Path(f"/proc/{pid}/maps").read_text().splitlines()]
+    unnamed = [(*(int(at, 16) for at in span[0].split("-")), span[1]) for span in spans if len(span) == 5]
+    return sum(
+        (used, kept, end - start) == ("rw-p", "---p", 64 * 2**20)
+        for (start, _, used), (_, end, kept) in pairwise(unnamed)
+    )
 
 
 @pytest.mark.parametrize("letter", ["a", "\N{GOTHIC LETTER AHSA}", "の"])
