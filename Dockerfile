@@ -13,7 +13,7 @@ COPY src src
 COPY data data
 ARG INDEX_URL=""
 ARG INDEX_SHA256=""
-RUN python build_embeddings.py fetch && python -m compileall -q src app.py
+RUN python build_embeddings.py fetch && python -m compileall -q src app.py gunicorn.conf.py
 
 FROM python:3.11.7-slim-bookworm
 RUN useradd --system --no-log-init --uid 10001 rag512

@@ -63,6 +63,7 @@ test)
     .venv/bin/ruff format --check --quiet .
     .venv/bin/ruff check --quiet .
     .venv/bin/mypy
+    unset PYTHONDONTWRITEBYTECODE  # the tests start hundreds of processes; each would compile all anew
     exec .venv/bin/python -m pytest -m "$marks" --cov -n 3 --dist worksteal
     ;;
 *)

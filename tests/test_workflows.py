@@ -89,5 +89,5 @@ def test_build_command_of_the_blueprint_fetches_then_compiles() -> None:
     assert service["buildCommand"].split(" && ") == [
         "pip install -r requirements.txt",
         "python build_embeddings.py fetch",
-        "python -m compileall -q src app.py",
+        "python -m compileall -q src app.py gunicorn.conf.py",
     ]

@@ -93,7 +93,7 @@ def test_boxed_start_is_from_what_the_host_builds() -> None:
             return {(path, path.stat().st_mtime_ns) for path in clone.rglob("*") if ".git/" not in str(path)}
 
         before = written()
-        with run_server(cwd=clone) as server:
+        with run_server({"PYTHONDONTWRITEBYTECODE": ""}, cwd=clone) as server:
             server.ask("Whom do I ask?")
         assert written() == before
 
