@@ -2,6 +2,7 @@
 
 import gc
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,7 @@ from src.app_factory import create_app
 from src.config import Config
 from src.web.memory_report import report_as_text, report_json
 from src.web.metrics import write_metrics
-from src.web.services import EXTENSION, Services
+from src.web.services import EXTENSION, Services, ServiceState
 from tests.conftest import ROOMY
 
 MB = 1024 * 1024
@@ -65,3 +66,14 @@ def test_metrics_are_in_bytes_and_say_the_mode() -> None:
     modes = [values[f'rag_memory_mode{{mode="{mode}"}}'] for mode in ("NORMAL", "CAUTIOUS", "DEGRADED")]
     assert (modes, values["rag_ready"]) == ([1.0, 0.0, 0.0], 0.0)
     assert values['rag_chats_total{answered_by="llm"}'] == 3
+
+
+@pytest.mark.parametrize(
+    ("is_loaded", "problem", "up"), [(False, None, 0.0), (True, None, 1.0), (True, "The server is away.", 0.0)]
+)
+def test_vectors_are_up_when_a_search_finds_them(is_loaded: bool, problem: str | None, up: float) -> None:
+    """An alarm on it rings where the vectors' server is away; a server that has loaded none has none."""
+    states = [ServiceState("vector_store", "vectors", is_loaded)]
+    real = create_app(Config.from_env(ROOMY)).extensions[EXTENSION]
+    services = replace(real, states=lambda: states, vectors_problem=lambda: problem)
+    assert f"\nrag_vectors_up {up}\n" in write_metrics(services)[0].decode()
