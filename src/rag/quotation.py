@@ -83,8 +83,8 @@ def _quote(question: str, hit: Hit, marker: int, max_words: int) -> tuple[str, C
         lines = f"**{heading}**\n\n{lines}"
     lines = "".join(part.text if part.is_code else _keep_from_loading(part.text) for part in split_code(lines))
     separator = "\n" if lines.endswith("```") else " "
-    inside = [(max(from_, start), min(to, end)) for from_, to in _choose_highlights(chunk, fits)]
-    spans = [(chunk.start + from_, chunk.start + to) for from_, to in inside if from_ < to]
+    inside = [(max(left, start), min(right, end)) for left, right in _choose_highlights(chunk, fits)]
+    spans = [(chunk.start + left, chunk.start + right) for left, right in inside if left < right]
     return f"{lines}{separator}[{marker}]", cite(marker, chunk, start, end, spans)
 
 
